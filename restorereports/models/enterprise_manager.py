@@ -1,0 +1,111 @@
+"""An Enterprise Manager: what we poll, with which account, trusting which certificate."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, OuterRef, Q, Subquery
+from django.utils.translation import gettext_lazy as _
+
+from . import credential
+from .account import Reader
+from .sync_run import SyncRun
+
+EM_WINDOW = timedelta(days=30)  # EM's list of restore sessions reaches this far back
+
+
+class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
+    def visible_to(self, reader: Reader) -> Self:
+        """What this reader may see."""
+        return self if reader.is_active else self.none()
+
+    def with_health(self) -> Self:
+        """Adds `last_good_at`, `last_attempt_at`, `last_status`, `last_error` from the sync runs."""
+        runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-started_at", "-pk")
+        ended = runs.exclude(status=SyncRun.Status.RUNNING)
+        good = runs.filter(status=SyncRun.Status.GOOD)
+        return self.annotate(
+            last_good_at=Subquery(good.values("started_at")[:1]),
+            last_attempt_at=Subquery(runs.values("started_at")[:1]),
+            last_status=Subquery(ended.values("status")[:1]),
+            last_error=Subquery(ended.values("error")[:1]),
+        )
+
+    def due(self, as_of: datetime) -> Self:
+        """Those a sync should start for now: asked for by a person, or the interval is over."""
+        last = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-started_at", "-pk")
+        return (
+            self.filter(is_active=True, paused_at=None)
+            .annotate(
+                last_started_at=Subquery(last.values("started_at")[:1]),
+                last_run_status=Subquery(last.values("status")[:1]),
+            )
+            .exclude(last_run_status=SyncRun.Status.RUNNING)
+            .filter(
+                Q(last_started_at=None)
+                | Q(last_run_status=SyncRun.Status.DIED)
+                | Q(sync_requested_at__gt=F("last_started_at"))
+                | Q(next_sync_at__lte=as_of)
+            )
+        )
+
+
+class EnterpriseManager(models.Model):
+    """One Enterprise Manager server. `url` ends in /api; the password is write-only."""
+
+    class Pause(models.TextChoices):
+        LOGON_REFUSED = "logon_refused", _("Log-on refused")
+        CERTIFICATE_CHANGED = "certificate_changed", _("Certificate changed")
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    url = models.CharField(_("address"), max_length=500)
+    username = models.CharField(_("account"), max_length=255)
+    password_token = models.TextField(editable=False)
+    ca_pem = models.TextField(_("CA certificate"), blank=True)
+    pin_sha256 = models.CharField(_("pinned fingerprint"), max_length=64, blank=True)
+    pinned_pem = models.TextField(editable=False, blank=True)
+    pinned_at = models.DateTimeField(null=True, editable=False)
+    allow_plain_http = models.BooleanField(_("allow plain HTTP"), default=False)
+    interval_minutes = models.PositiveSmallIntegerField(
+        _("interval in minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(1440)]
+    )
+    is_active = models.BooleanField(_("sync switched on"), default=True)
+
+    next_sync_at = models.DateTimeField(null=True, editable=False)
+    sync_requested_at = models.DateTimeField(null=True, editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_because = models.CharField(max_length=30, choices=Pause, blank=True, editable=False)
+    offered_pem = models.TextField(blank=True, editable=False)
+    oldest_received_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    credentials_changed_at = models.DateTimeField(null=True, editable=False)
+
+    objects = EnterpriseManagerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("Enterprise Manager")
+        verbose_name_plural = _("Enterprise Managers")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def set_password(self, password: str, *, at: datetime) -> None:
+        """Encrypt and keep the password; a pause for a refused log-on ends with it."""
+        self.password_token = credential.encrypt(password)
+        self.credentials_changed_at = at
+        if self.paused_because == self.Pause.LOGON_REFUSED:
+            self.resume()
+
+    def password(self) -> str:
+        """The password in clear, for the log-on alone; CredentialUnreadable when no key opens it."""
+        return credential.decrypt(self.password_token)
+
+    def pause(self, because: str, *, at: datetime, offered_pem: str = "") -> None:
+        self.paused_at, self.paused_because, self.offered_pem = at, because, offered_pem
+
+    def resume(self) -> None:
+        self.paused_at, self.paused_because, self.offered_pem = None, "", ""

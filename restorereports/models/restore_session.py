@@ -1,0 +1,169 @@
+"""Restore sessions: one row per real one, each Enterprise Manager that shows it as a source beside it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
+
+from .account import Reader
+from .backup_server import BackupServerSource
+from .virtual_machine import VirtualMachine, name_key
+
+FINAL_STATE = "Stopped"
+VM_SORT_LENGTH = 100
+
+
+class Outcome(models.TextChoices):
+    """What EM's state and result mean for a count (evidence rules 3 and 4)."""
+
+    SUCCESS = "Success", _("Success")
+    WARNING = "Warning", _("Warning")
+    FAILED = "Failed", _("Failed")
+    NO_RESULT = "NoResult", _("No result")
+    OTHER = "Other", _("Other")
+    RUNNING = "Running", _("Running")
+
+    @classmethod
+    def of(cls, *, state: str, result: str) -> Outcome:
+        """Only `Stopped` is final; a stopped one without result never passes; unknown words are Other."""
+        if state != FINAL_STATE:
+            return cls.RUNNING
+        if result in ("", "None"):
+            return cls.NO_RESULT
+        return cls(result) if result in (cls.SUCCESS, cls.WARNING, cls.FAILED) else cls.OTHER
+
+
+class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
+    def visible_to(self, reader: Reader) -> Self:
+        """What this reader may see; every read of restore sessions begins here."""
+        return self if reader.is_active else self.none()
+
+    def started_in(self, start: datetime | None, end: datetime | None) -> Self:
+        """Created in the half-open period [start, end); an open side is None."""
+        rows = self if start is None else self.filter(started_at__gte=start)
+        return rows if end is None else rows.filter(started_at__lt=end)
+
+    def from_enterprise_managers(self, ids: Collection[int]) -> Self:
+        """Shown by any of these Enterprise Managers; the server condition lets an index narrow first."""
+        servers = BackupServerSource.objects.filter(enterprise_manager__in=ids).values("backup_server")
+        sources = RestoreSessionSource.objects.filter(
+            restore_session=OuterRef("pk"), enterprise_manager__in=ids
+        )
+        return self.filter(Exists(sources), backup_server__in=servers)
+
+    def with_vm_containing(self, text: str) -> Self:
+        """VM name contains the text, case ignored; the few VM names are searched, not the many rows."""
+        return self.filter(virtual_machine__in=VirtualMachine.objects.filter(name__icontains=text))
+
+    def with_vm_named(self, name: str) -> Self:
+        """VM name equals exactly, on whichever backup server."""
+        return self.filter(virtual_machine__in=VirtualMachine.objects.filter(name_key=name_key(name)))
+
+    def carried_into(self, start: datetime, end: datetime) -> Self:
+        """Started before the period and ended inside it: listed, never counted."""
+        return self.filter(started_at__lt=start, ended_at__gte=start, ended_at__lt=end)
+
+
+class RestoreSession(models.Model):
+    """One restore session of one backup server. Times are UTC, words are EM's own."""
+
+    backup_server = models.ForeignKey(
+        "restorereports.BackupServer",
+        on_delete=models.PROTECT,
+        related_name="restore_sessions",
+        db_index=False,
+    )
+    virtual_machine = models.ForeignKey(
+        VirtualMachine, on_delete=models.PROTECT, null=True, related_name="restore_sessions", db_index=False
+    )
+    uid = models.CharField(max_length=255)
+    name = models.TextField()
+    vm_name = models.TextField(blank=True)
+    vm_sort = models.CharField(max_length=VM_SORT_LENGTH, blank=True, editable=False)
+    job_type = models.CharField(max_length=100, blank=True)
+    state = models.CharField(max_length=100)
+    result = models.CharField(max_length=100)
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    progress = models.IntegerField(null=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    duration_ms = models.BigIntegerField(null=True)
+    restore_point_uid = models.CharField(max_length=255, blank=True)
+    restore_point_name = models.TextField(blank=True)
+    restored_object_ref = models.TextField(blank=True)
+    failure_message = models.TextField(blank=True)
+    first_seen_at = models.DateTimeField()
+    changed_at = models.DateTimeField(null=True)
+
+    objects = RestoreSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("restore session")
+        verbose_name_plural = _("restore sessions")
+        constraints = [
+            models.UniqueConstraint(fields=["backup_server", "uid"], name="one_row_per_server_and_uid"),
+        ]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="session_started"),
+            models.Index(fields=["backup_server", "-started_at", "-id"], name="session_server"),
+            models.Index(fields=["virtual_machine", "-started_at", "-id"], name="session_vm"),
+            models.Index(fields=["outcome", "-started_at", "-id"], name="session_outcome"),
+            models.Index(fields=["job_type", "-started_at", "-id"], name="session_job_type"),
+            models.Index(fields=["state", "-started_at", "-id"], name="session_state"),
+            models.Index(fields=["vm_sort", "-started_at", "-id"], name="session_vm_sort"),
+            models.Index(fields=["ended_at", "-started_at", "-id"], name="session_ended"),
+            models.Index(fields=["duration_ms", "-started_at", "-id"], name="session_duration"),
+            models.Index(fields=["uid"], name="session_uid"),
+            models.Index(fields=["started_at"], condition=~Q(state=FINAL_STATE), name="session_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def duration(self) -> timedelta | None:
+        """End minus start of a finished restore session, queue time included; None when not known."""
+        return None if self.duration_ms is None else timedelta(milliseconds=self.duration_ms)
+
+
+class RestoreSessionSource(models.Model):
+    """One Enterprise Manager's view of a restore session, with its latest raw XML (canonical, compressed)."""
+
+    restore_session = models.ForeignKey(RestoreSession, on_delete=models.PROTECT, related_name="sources")
+    enterprise_manager = models.ForeignKey(
+        "restorereports.EnterpriseManager", on_delete=models.PROTECT, related_name="restore_session_sources"
+    )
+    uid = models.CharField(max_length=255)
+    first_seen_at = models.DateTimeField()
+    first_seen_run = models.ForeignKey(
+        "restorereports.SyncRun", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    changed_at = models.DateTimeField(null=True)
+    changed_run = models.ForeignKey(
+        "restorereports.SyncRun", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    asked_at = models.DateTimeField(null=True)
+    payload_digest = models.BinaryField(max_length=32)
+    payload_zlib = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["enterprise_manager", "restore_session"], name="one_source_per_em_and_session"
+            )
+        ]
+        indexes = [models.Index(fields=["enterprise_manager", "uid"], name="source_em_uid")]
+
+    def __str__(self) -> str:
+        return self.uid
+
+    @property
+    def payload(self) -> str:
+        """EM's XML of this restore session as last received."""
+        return zlib.decompress(bytes(self.payload_zlib)).decode()

@@ -1,0 +1,61 @@
+"""Which restore sessions are meant: one description for list, CSV, PDF and command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from .account import Reader
+from .restore_session import RestoreSession, RestoreSessionQuerySet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreSessionScope:
+    """Period [start, end) in UTC and filters; an empty filter means all. `results` are EM's raw words."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    enterprise_managers: tuple[int, ...] = ()
+    backup_servers: tuple[int, ...] = ()
+    vm: str = ""
+    vm_exact: str = ""
+    outcomes: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    job_types: tuple[str, ...] = ()
+
+    def rows(self, reader: Reader) -> RestoreSessionQuerySet:
+        """The restore sessions this reader may see within the scope, in no order."""
+        return self.narrow(RestoreSession.objects.visible_to(reader).started_in(self.start, self.end))
+
+    def narrow(self, rows: RestoreSessionQuerySet) -> RestoreSessionQuerySet:
+        """The filters without the period."""
+        if self.enterprise_managers:
+            rows = rows.from_enterprise_managers(self.enterprise_managers)
+        if self.vm:
+            rows = rows.with_vm_containing(self.vm)
+        if self.vm_exact:
+            rows = rows.with_vm_named(self.vm_exact)
+        exact = {
+            "backup_server__in": self.backup_servers,
+            "outcome__in": self.outcomes,
+            "result__in": self.results,
+            "state__in": self.states,
+            "job_type__in": self.job_types,
+        }
+        return rows.filter(**{field: values for field, values in exact.items() if values})
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for a JSON field; `from_json` reads them back."""
+        plain = dataclasses.asdict(self)
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in plain.items() if v}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+        for bound in ("start", "end"):
+            if bound in values:
+                values[bound] = datetime.fromisoformat(values[bound])
+        return cls(**values)

@@ -1,0 +1,93 @@
+"""One sync of one Enterprise Manager, recorded from its start; the running row is also the lock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+HEARTBEAT_SECONDS = 10
+DEAD_AFTER = timedelta(seconds=45)  # a killed run's lock is free within 60 s: this plus one wake-up of beat
+
+
+class SyncRunQuerySet(models.QuerySet["SyncRun"]):
+    def running(self) -> Self:
+        return self.filter(status=SyncRun.Status.RUNNING)
+
+    def silent(self, as_of: datetime) -> Self:
+        """Running runs whose heartbeat stopped: the process that held them is gone."""
+        return self.running().filter(heartbeat_at__lt=as_of - DEAD_AFTER)
+
+
+class SyncRun(models.Model):
+    """What a sync asked, received and changed. Counts are rows received from this Enterprise Manager."""
+
+    class Kind(models.TextChoices):
+        INCREMENTAL = "incremental", _("incremental")
+        FULL = "full", _("full")
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("Running")
+        GOOD = "good", _("Done")
+        FAILED = "failed", _("Failed")
+        STOPPED = "stopped", _("Stopped")
+        DIED = "died", _("Died")
+
+    class Trigger(models.TextChoices):
+        SCHEDULE = "schedule", _("schedule")
+        PERSON = "person", _("person")
+        COMMAND = "command", _("command line")
+
+    enterprise_manager = models.ForeignKey(
+        "restorereports.EnterpriseManager", on_delete=models.PROTECT, related_name="runs"
+    )
+    kind = models.CharField(max_length=12, choices=Kind)
+    trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.SCHEDULE)
+    status = models.CharField(max_length=8, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    window_from_at = models.DateTimeField(null=True)
+    page = models.PositiveIntegerField(default=0)
+    pages = models.PositiveIntegerField(default=0)
+    seen = models.PositiveIntegerField(default=0)
+    new = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    asked_by_id = models.PositiveIntegerField(default=0)
+    oldest_at = models.DateTimeField(null=True)
+    newest_at = models.DateTimeField(null=True)
+    account = models.CharField(max_length=255, blank=True)
+    role = models.CharField(max_length=80, blank=True)
+    api_versions = models.CharField(max_length=200, blank=True)
+    clock_skew_seconds = models.FloatField(null=True)
+    error_kind = models.CharField(max_length=40, blank=True)
+    error = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+
+    objects = SyncRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["enterprise_manager"], condition=Q(status="running"), name="one_running_sync_per_em"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["enterprise_manager", "-started_at", "-id"], name="syncrun_em_started"),
+            models.Index(
+                fields=["enterprise_manager", "status", "-started_at", "-id"], name="syncrun_em_status"
+            ),
+            models.Index(fields=["heartbeat_at"], condition=Q(status="running"), name="syncrun_running"),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.ended_at - self.started_at if self.ended_at else None

@@ -1,0 +1,47 @@
+"""A protected machine as restore sessions name it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .account import Reader
+
+
+def name_key(name: str) -> str:
+    """SHA-256 of the exact name: names of 1,000 characters do not fit an index row, their key does."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class VirtualMachineQuerySet(models.QuerySet["VirtualMachine"]):
+    def visible_to(self, reader: Reader) -> Self:
+        return self if reader.is_active else self.none()
+
+
+class VirtualMachine(models.Model):
+    """Identity by backup server and hierarchy object where known, else by backup server and exact name."""
+
+    backup_server = models.ForeignKey(
+        "restorereports.BackupServer", on_delete=models.PROTECT, related_name="vms"
+    )
+    name = models.TextField(_("VM"))
+    name_key = models.CharField(max_length=64)
+    object_ref = models.CharField(max_length=500, blank=True)
+    first_seen_at = models.DateTimeField()
+
+    objects = VirtualMachineQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("VM")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backup_server", "name_key", "object_ref"], name="one_vm_per_identity"
+            )
+        ]
+        indexes = [models.Index(fields=["name_key"], name="vm_name_key")]
+
+    def __str__(self) -> str:
+        return self.name

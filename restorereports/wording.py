@@ -1,0 +1,65 @@
+"""How durations, shares, names and EM's words are written, on pages, in the PDF and in mails alike."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from html import escape
+
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+DASH = "–"
+_TYPES = {"RestoreVm": _("Whole VM"), "FileLevelRestore": _("File-level")}
+
+
+def duration_text(milliseconds: int | None) -> str:
+    """`00:31:02`, with days kept: `1 d 13:10:16`; unknown or negative is a dash (rule 11). Seconds are cut."""
+    if milliseconds is None or milliseconds < 0:
+        return DASH
+    seconds = milliseconds // 1000
+    days, seconds = divmod(seconds, 86_400)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{days} d {clock}" if days else clock
+
+
+def utc_text(at: datetime | None) -> str:
+    """`2026-10-21T17:10:02.017Z`: UTC, milliseconds cut, not rounded; empty when not known."""
+    if at is None:
+        return ""
+    at = at.astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+
+
+def job_type_text(job_type: str) -> str:
+    """A person's word for EM's type; a type we do not know stays as EM spells it."""
+    return str(_TYPES.get(job_type, job_type)) or DASH
+
+
+def name_parts(name: str) -> list[tuple[str, bool]]:
+    """The name cut into (text, hidden): a hidden part is one control or format character as `U+202E`."""
+    parts: list[tuple[str, bool]] = []
+    for character in name:
+        hidden = (
+            unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} and character != "\u200d"
+        )
+        if hidden:
+            parts.append((f"U+{ord(character):04X}", True))
+        elif parts and not parts[-1][1]:
+            parts[-1] = (parts[-1][0] + character, False)
+        else:
+            parts.append((character, False))
+    return parts
+
+
+def name_text(name: str) -> str:
+    """The name as plain text with control and format characters spelled out."""
+    return "".join(text for text, hidden in name_parts(name))
+
+
+def name_html(name: str) -> SafeString:
+    """The name as evidence: isolated from the writing direction around it, hidden characters framed."""
+    marked = (
+        f'<span class="ctrl">{text}</span>' if hidden else escape(text) for text, hidden in name_parts(name)
+    )
+    return mark_safe(f"<bdi>{''.join(marked)}</bdi>")  # noqa: S308 (each part is escaped above)
