@@ -19,9 +19,9 @@ class BackupServer(models.Model):
     """A Veeam backup server. `name` is the label of the Enterprise Manager that showed it last."""
 
     uid = models.CharField(max_length=255, unique=True)
-    name = models.CharField(_("backup server"), max_length=1000)
+    name = models.TextField(_("backup server"))
     description = models.TextField(blank=True)
-    version = models.CharField(max_length=100, blank=True)
+    version = models.CharField(max_length=255, blank=True)
     first_seen_at = models.DateTimeField()
 
     objects = BackupServerQuerySet.as_manager()
@@ -43,7 +43,7 @@ class BackupServerSource(models.Model):
     )
     backup_server = models.ForeignKey(BackupServer, on_delete=models.PROTECT, related_name="sources")
     uid = models.CharField(max_length=255)
-    name = models.CharField(max_length=1000)
+    name = models.TextField()
     first_seen_at = models.DateTimeField()
 
     class Meta:

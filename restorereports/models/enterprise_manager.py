@@ -7,7 +7,7 @@ from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from . import credential
@@ -24,7 +24,7 @@ class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
 
     def with_health(self) -> Self:
         """Adds `last_good_at`, `last_attempt_at`, `last_status`, `last_error` from the sync runs."""
-        runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-started_at", "-pk")
+        runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-pk")
         ended = runs.exclude(status=SyncRun.Status.RUNNING)
         good = runs.filter(status=SyncRun.Status.GOOD)
         return self.annotate(
@@ -36,18 +36,15 @@ class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
 
     def due(self, as_of: datetime) -> Self:
         """Those a sync should start for now: asked for by a person, or the interval is over."""
-        last = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-started_at", "-pk")
+        runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk"))
         return (
             self.filter(is_active=True, paused_at=None)
-            .annotate(
-                last_started_at=Subquery(last.values("started_at")[:1]),
-                last_run_status=Subquery(last.values("status")[:1]),
-            )
-            .exclude(last_run_status=SyncRun.Status.RUNNING)
+            .filter(~Exists(runs.running()))
+            .annotate(last_run_status=Subquery(runs.order_by("-pk").values("status")[:1]))
             .filter(
-                Q(last_started_at=None)
+                Q(last_run_status=None)
                 | Q(last_run_status=SyncRun.Status.DIED)
-                | Q(sync_requested_at__gt=F("last_started_at"))
+                | Q(sync_requested_at__isnull=False)
                 | Q(next_sync_at__lte=as_of)
             )
         )
@@ -80,6 +77,7 @@ class EnterpriseManager(models.Model):
     paused_because = models.CharField(max_length=30, choices=Pause, blank=True, editable=False)
     offered_pem = models.TextField(blank=True, editable=False)
     oldest_received_at = models.DateTimeField(null=True, editable=False)
+    newest_received_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     credentials_changed_at = models.DateTimeField(null=True, editable=False)
 
@@ -109,3 +107,9 @@ class EnterpriseManager(models.Model):
 
     def resume(self) -> None:
         self.paused_at, self.paused_because, self.offered_pem = None, "", ""
+
+    def trust_certificate(self, pem: str, sha256: str, *, at: datetime) -> None:
+        """Pin this certificate; a pause for a changed certificate ends with it."""
+        self.ca_pem, self.pinned_pem, self.pin_sha256, self.pinned_at = "", pem, sha256, at
+        if self.paused_because == self.Pause.CERTIFICATE_CHANGED:
+            self.resume()

@@ -86,15 +86,15 @@ class RestoreSession(models.Model):
     name = models.TextField()
     vm_name = models.TextField(blank=True)
     vm_sort = models.CharField(max_length=VM_SORT_LENGTH, blank=True, editable=False)
-    job_type = models.CharField(max_length=100, blank=True)
-    state = models.CharField(max_length=100)
-    result = models.CharField(max_length=100)
+    job_type = models.CharField(max_length=255, blank=True)
+    state = models.CharField(max_length=255)
+    result = models.CharField(max_length=255)
     outcome = models.CharField(max_length=8, choices=Outcome)
     progress = models.IntegerField(null=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     duration_ms = models.BigIntegerField(null=True)
-    restore_point_uid = models.CharField(max_length=255, blank=True)
+    restore_point_uid = models.TextField(blank=True)
     restore_point_name = models.TextField(blank=True)
     restored_object_ref = models.TextField(blank=True)
     failure_message = models.TextField(blank=True)
@@ -148,7 +148,7 @@ class RestoreSessionSource(models.Model):
     changed_run = models.ForeignKey(
         "restorereports.SyncRun", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
-    asked_at = models.DateTimeField(null=True)
+    missing_at = models.DateTimeField(null=True)  # when this Enterprise Manager said it no longer knows it
     payload_digest = models.BinaryField(max_length=32)
     payload_zlib = models.BinaryField()
 

@@ -58,6 +58,7 @@ class SyncRun(models.Model):
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     asked_by_id = models.PositiveIntegerField(default=0)
+    asked_up_to = models.BigIntegerField(default=0)  # the next run goes on behind this source
     oldest_at = models.DateTimeField(null=True)
     newest_at = models.DateTimeField(null=True)
     account = models.CharField(max_length=255, blank=True)
@@ -71,7 +72,7 @@ class SyncRun(models.Model):
     objects = SyncRunQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-started_at", "-pk"]
+        ordering = ["-pk"]  # never by time: a clock set back must not reorder runs
         constraints = [
             models.UniqueConstraint(
                 fields=["enterprise_manager"], condition=Q(status="running"), name="one_running_sync_per_em"
