@@ -1,7 +1,7 @@
-"""What can go wrong between us and Enterprise Manager: one tree, one base, and only text that is safe to show.
+"""What can go wrong between us and Enterprise Manager: one tree, and only text that is safe to show.
 
-Every text is ours, except for the `Message` of an EM `Error` body, which passes `safe_text` and never brings its
-`StackTrace`. No failure holds a password, a token, a request or a response.
+Every text is ours, except for the `Message` of an EM `Error` body, which passes `safe_text` and never
+brings its `StackTrace`. No failure holds a password, a token, a request or a response.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TEXT_LIMIT = 300
 
 
 def safe_text(text: str, *, limit: int = TEXT_LIMIT) -> str:
-    """Foreign text for a log or a page: one line, no control or direction characters, at most `limit` characters."""
+    """Foreign text made fit to show: one line, no control or direction characters, `limit` long at most."""
     head = text[: limit * 4]
     shown = "".join(
         " " if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char for char in head
@@ -36,7 +36,7 @@ class InvalidUrl(EnterpriseManagerError, ValueError):
 
 
 class Unreachable(EnterpriseManagerError):
-    """No answer: `kind` is "resolve", "connect", "timeout" or "reset"; `sent`: EM may have got the request."""
+    """No answer. `kind`: "resolve", "connect", "timeout" or "reset"; `sent`: EM may have the request."""
 
     transient = True
 

@@ -1,7 +1,7 @@
 """Writes the filter language of EM's query service.
 
-EM's page: "Query Service" (query_service, query_comparison, query_and_or). Only `;` (and) is ever written: how `;`
-and `,` (or) bind without parentheses is documented nowhere.
+EM's page: "Query Service" (query_service, query_comparison, query_and_or). Only `;` (and) is ever written:
+how `;` and `,` (or) bind without parentheses is documented nowhere.
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ def call_within(
 ) -> Result:
     """What `work` returns or raises, but no later than `seconds`, and no later than a slice after a stop.
 
-    Time-outs of a socket count from byte to byte; a server that drips one byte now and then never meets them. `abort`
-    is called when the call is given up and must make it end. Raises Unreachable ("timeout") and Stopped.
+    Time-outs of a socket count from byte to byte; a server that drips one byte now and then never meets
+    them. `abort` is called when the call is given up and must make it end. Raises Unreachable ("timeout")
+    and Stopped.
     """
     if should_stop():
         raise Stopped("Stopped before asking Enterprise Manager.")

@@ -1,0 +1,98 @@
+"""What lies under an HTTP exchange with EM: requests and urllib3, bent to what EM and safety need.
+
+No cookie is ever sent back (EM lets the cookie win over the header), no redirect is followed, nothing is
+taken from the environment (.netrc, proxies, CA bundles), and certifi's CAs are never added to ours.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class Wire:
+    """A second handle on the socket in use, so that an exchange can be cut off from another thread."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    def hold(self, opened: socket.socket) -> socket.socket:
+        self.release()
+        self._socket = opened.dup()
+        return opened
+
+    def cut(self) -> None:
+        if self._socket is not None:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # the other side was faster
+
+    def release(self) -> None:
+        held, self._socket = self._socket, None
+        if held is not None:
+            held.close()
+
+
+def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, their connections shown to `wire` before the first byte of a TLS handshake."""
+
+    class WiredHTTP(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return wire.hold(super()._new_conn())
+
+    class WiredHTTPS(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return wire.hold(super()._new_conn())
+
+    http = type("WiredHTTPPool", (HTTPConnectionPool,), {"ConnectionCls": WiredHTTP})
+    https = type("WiredHTTPSPool", (HTTPSConnectionPool,), {"ConnectionCls": WiredHTTPS})
+    return {"http": http, "https": https}
+
+
+class TrustingOnly(HTTPAdapter):
+    """requests' adapter with our TLS context; requests would take certifi's CAs, not the system's."""
+
+    def __init__(self, *, tls: dict[str, Any], wire: Wire) -> None:
+        self._tls = tls
+        self._pool_classes = _pool_classes(wire)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls)
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager = super().proxy_manager_for(proxy, **kwargs, **self._tls)
+        manager.pool_classes_by_scheme = self._pool_classes
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Host, scheme and port only: trust is in the context, whatever `verify` says."""
+        host, _ = super().build_connection_pool_key_attributes(request, True, cert)
+        return host, {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: here requests would load certifi beside our CAs, or turn the check off."""
+
+
+class Http(requests.Session):
+    """A requests session without memory: no cookies, no environment, and a redirect's body is not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers.clear()
+
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        return iter(())
