@@ -13,10 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TypeVar
 
 from lxml import etree
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from restorereports.em.answers import (
     Unauthorised,
@@ -46,17 +44,12 @@ from restorereports.em.failures import (
 from restorereports.em.markup import attribute, child, child_text, children, local_name
 from restorereports.em.paging import Page, Sheet, read_sheet, walk
 from restorereports.em.query import query_path, restore_session_path
+from restorereports.em.retries import TRIES, OnWait, Patience, never_arrived
 from restorereports.em.transport import Answer, Transport
-from restorereports.em.waiting import never, pause
+from restorereports.em.waiting import never
 
 __all__ = ["Connection", "EnterpriseManagerClient", "Page", "normalise_url"]
 
-Result = TypeVar("Result")
-OnWait = Callable[[float, EnterpriseManagerError], object]
-
-TRIES = 4
-LONGEST_WAIT = 60.0  # seconds, whatever Retry-After says
-FIRST_WAIT = 0.5  # seconds, doubled from try to try
 LOG_OFF_WITHIN = 10.0  # seconds
 
 EXCHANGE_OPERATOR = "Exchange, Oracle or SQL Restore Operator"
@@ -88,9 +81,7 @@ class EnterpriseManagerClient:
         self.username = ""  # as EM reports it
         self._connection = connection
         self._should_stop = should_stop
-        self._sleep = sleep
-        self._on_wait = on_wait
-        self._tries = tries
+        self._patience = Patience(should_stop=should_stop, sleep=sleep, on_wait=on_wait, tries=tries)
         self._token = ""
         self._logon_session_id = ""
         self._transport = Transport(connection, should_stop=should_stop)
@@ -111,7 +102,7 @@ class EnterpriseManagerClient:
 
     def probe(self) -> None:
         """Ask, without a log-on, whether this is an Enterprise Manager; raises NotEnterpriseManager."""
-        root = self._retried(self._root)
+        root = self._patience.retried(self._root)
         versions = child(root, "SupportedVersions")
         names = children(versions, "SupportedVersion") if versions is not None else iter(())
         self.api_versions = tuple(safe_text(attribute(name, "Name"), limit=20) for name in names)
@@ -121,7 +112,7 @@ class EnterpriseManagerClient:
         if self._should_stop():
             raise Stopped("Stopped before logging on to Enterprise Manager.")
         self._token = self._logon_session_id = ""
-        answer, root = self._retried(self._logon, retry=lambda error: getattr(error, "sent", True) is False)
+        answer, root = self._patience.retried(self._logon, when=never_arrived)
         token = answer.headers.get("x-restsvcsessionid", "").strip()
         id_ = child_text(root, "SessionId") or attribute(root, "Href").rpartition("/")[2]
         if not re.fullmatch(r"[\x21-\x7e]{1,4096}", token) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id_):
@@ -197,16 +188,16 @@ class EnterpriseManagerClient:
                 return role
         return PORTAL_ADMINISTRATOR
 
-    def _get(self, path: str, *, tries: int | None = None) -> etree._Element:
+    def _get(self, path: str, *, at_most: int | None = None) -> etree._Element:
         """The document at `path` below /api; on 401 one new log-on and the same request again."""
         if not self._token:
-            raise RuntimeError("The client is used outside its with block.")
+            raise LogonLost("There is no logon session.")
         try:
-            return self._retried(lambda: self._document(path), tries=tries)
+            return self._patience.retried(lambda: self._document(path), at_most=at_most)
         except Unauthorised:
             self.log_on()
         try:
-            return self._retried(lambda: self._document(path), tries=tries)
+            return self._patience.retried(lambda: self._document(path), at_most=at_most)
         except Unauthorised as error:
             text = str(error)
         raise LogonLost(f"The log-on holds for no request. {text}")
@@ -214,7 +205,7 @@ class EnterpriseManagerClient:
     def _get_unless(self, path: str, *, gone: tuple[int, ...]) -> etree._Element | None:
         """As `_get`, but None for a status in `gone`. Two tries: 500 is a usual word for that."""
         try:
-            return self._get(path, tries=min(self._tries, 2))
+            return self._get(path, at_most=2)
         except (ServerFailing, UnexpectedAnswer) as error:
             if error.status not in gone:
                 raise
@@ -267,33 +258,3 @@ class EnterpriseManagerClient:
 
     def _secrets(self) -> tuple[str, ...]:
         return (self._basic().removeprefix("Basic "), self._token, self._connection.password)
-
-    def _retried(
-        self,
-        work: Callable[[], Result],
-        *,
-        tries: int | None = None,
-        retry: Callable[[BaseException], bool] = lambda error: getattr(error, "transient", False),
-    ) -> Result:
-        """What `work` returns, at last; the last failure if it never does."""
-        retrying = Retrying(
-            stop=stop_after_attempt(tries or self._tries),
-            wait=_wait,
-            retry=retry_if_exception(retry),
-            sleep=lambda seconds: pause(seconds, should_stop=self._should_stop, sleep=self._sleep),
-            before_sleep=self._tell,
-            reraise=True,
-        )
-        return retrying(work)
-
-    def _tell(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if self._on_wait is not None and isinstance(error, EnterpriseManagerError):
-            self._on_wait(state.upcoming_sleep, error)
-
-
-def _wait(state: RetryCallState) -> float:
-    """Seconds before the next try: doubling, or what EM asks for, never more than LONGEST_WAIT."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = (error.retry_after or 0.0) if isinstance(error, ServerFailing) else 0.0
-    return min(max(FIRST_WAIT * 2 ** (state.attempt_number - 1), asked), LONGEST_WAIT)

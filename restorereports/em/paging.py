@@ -86,12 +86,13 @@ def walk(ask: Ask, *, page_size: int) -> Iterator[Page]:
                 raise UnexpectedAnswer(f"The number of pages shrank {restarts} times while they were read.")
             number, announced, restarted = 1, 0, True
             continue
-        if sheet.number not in (None, number):
+        if sheet.items and sheet.number not in (None, number):
             raise UnexpectedAnswer(f"Page {sheet.number} came instead of page {number}.")
         empty = 0 if sheet.items else empty + 1
         if empty > MAX_EMPTY_PAGES:
             raise UnexpectedAnswer(f"{announced} pages were announced, but pages up to {number} are empty.")
-        announced = max(sheet.pages_count or 0, number if beyond else 0)
+        announced = announced if sheet.pages_count is None else sheet.pages_count
+        announced = max(announced, number) if beyond else announced
         yield Page(number, max(announced, number), sheet.items, restarted)
         if number >= announced and not _is_full(sheet, page_size=page_size):
             return

@@ -51,15 +51,14 @@ class Transport:
     def __init__(self, connection: Connection, *, should_stop: Callable[[], bool] = never) -> None:
         self._connection = connection
         self._should_stop = should_stop
-        self._wire = Wire()
-        self._http = Http()
-        self._pin = normalise_fingerprint(connection.pin_sha256) if connection.pin_sha256 else ""
+        self._pin = ""
+        self._tls: dict[str, Any] = {}
         if connection.is_tls:
-            tls: dict[str, Any] = {"ssl_context": tls_context(ca_pem=connection.ca_pem, pin_sha256=self._pin)}
-            if self._pin:
-                tls["assert_fingerprint"] = self._pin
-            self._http.mount("https://", TrustingOnly(tls=tls, wire=self._wire))
-        self._http.mount("http://", TrustingOnly(tls={}, wire=self._wire))
+            self._pin = normalise_fingerprint(connection.pin_sha256) if connection.pin_sha256 else ""
+            self._tls["ssl_context"] = tls_context(ca_pem=connection.ca_pem, pin_sha256=self._pin)
+        if self._pin:
+            self._tls["assert_fingerprint"] = self._pin
+        self._open()
 
     def exchange(
         self, method: str, path: str, *, headers: dict[str, str], seconds: float | None = None
@@ -68,15 +67,15 @@ class Transport:
 
         Raises Unreachable, TrustError, Stopped, and UnexpectedAnswer for a cut or oversized answer.
         """
-        url = self._connection.url + path
+        http, url = self._http, self._connection.url + path
         limit = self._connection.answer_timeout if seconds is None else seconds
         stop = self._should_stop if method == "GET" else never
         try:
             return call_within(
-                lambda: self._exchange(method, url, headers),
+                lambda: self._exchange(http, method, url, headers),
                 seconds=limit,
                 should_stop=stop,
-                abort=self._wire.cut,
+                abort=self._abandon,
             )
         except EnterpriseManagerError:
             raise
@@ -88,10 +87,22 @@ class Transport:
         self._http.close()
         self._wire.release()
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+    def _open(self) -> None:
+        self._wire = Wire()
+        self._http = Http()
+        self._http.mount("https://", TrustingOnly(tls=self._tls, wire=self._wire))
+        self._http.mount("http://", TrustingOnly(tls={}, wire=self._wire))
+
+    def _abandon(self) -> None:
+        """End an exchange that was given up, and leave its thread nothing of what comes after."""
+        self._wire.cut()
+        self._http.close()
+        self._open()
+
+    def _exchange(self, http: Http, method: str, url: str, headers: dict[str, str]) -> Answer:
         connection = self._connection
         asked_at = datetime.now(UTC)
-        with self._http.request(
+        with http.request(
             method,
             url,
             headers={"Accept": "application/xml", "Accept-Encoding": "identity", **headers},

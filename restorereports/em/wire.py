@@ -6,6 +6,7 @@ taken from the environment (.netrc, proxies, CA bundles), and certifi's CAs are 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
@@ -18,22 +19,30 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Wire:
-    """A second handle on the socket in use, so that an exchange can be cut off from another thread."""
+    """A second handle on the socket in use, so that an exchange can be cut off from another thread.
+
+    Once cut it stays cut: a thread that comes back late, say from name resolution, sends nothing any more.
+    """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._is_cut = False
 
     def hold(self, opened: socket.socket) -> socket.socket:
         self.release()
         self._socket = opened.dup()
+        if self._is_cut:
+            opened.close()
+            self.release()
+            raise ConnectionAbortedError("cut off")
         return opened
 
     def cut(self) -> None:
+        self._is_cut = True
         if self._socket is not None:
-            try:
+            with contextlib.suppress(OSError):  # the other side was faster
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # the other side was faster
+        self.release()
 
     def release(self) -> None:
         held, self._socket = self._socket, None
@@ -93,6 +102,7 @@ class Http(requests.Session):
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.headers.clear()
+        self.headers["User-Agent"] = "restore-reports"
 
     def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         return iter(())
