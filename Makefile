@@ -5,7 +5,7 @@ PY = .venv/bin/python
 
 demo:
 	@./setup.sh run
-	@exec $(PY) manage.py demo
+	@VAR_DIR="$${VAR_DIR:-var/demo}" exec $(PY) manage.py demo
 
 run:
 	@./setup.sh run

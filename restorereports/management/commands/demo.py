@@ -1,0 +1,169 @@
+"""`manage.py demo`: the whole product alive against two stand-in Enterprise Managers on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from restorereports.management.database import bring_up_to_date
+from restorereports.management.progress import Progress
+from restorereports.management.supervisor import (
+    Program,
+    Supervisor,
+    installation,
+    manage,
+    refuse_taken_port,
+)
+from restorereports.mirror.certificate import certificate_facts
+from restorereports.mirror.lock import AlreadyRunning
+from restorereports.mirror.sync import sync
+from restorereports.models import EnterpriseManager, ReportSchedule, SyncRun, User
+from restorereports.models.period import month_of
+
+# name -> what its stand-in shows; the live interval is the mean time between new restore sessions, in seconds
+STAND_INS = {
+    "em-north": {"seed": 1, "sessions": 2500, "servers": 4, "live": 20},
+    "em-south": {"seed": 2, "sessions": 900, "servers": 2, "live": 60},
+}
+SCHEDULE = "Monthly restore report"
+WAKE_UP = {"WAKE_UP_SECONDS": "5"}
+
+
+class Command(BaseCommand):
+    help = "Runs the product against stand-in Enterprise Managers with invented data, until Ctrl-C."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        port = settings.PORT
+        refuse_taken_port(port)
+        bring_up_to_date(at=timezone.now())
+        state = self._state()
+        call_command("collectstatic", interactive=False, verbosity=0)
+        programs = installation(port=port)
+        for program in programs:
+            program.environment = WAKE_UP
+        with Supervisor([]) as supervisor:
+            for name in STAND_INS:
+                self._start_stand_in(supervisor, name, state)
+            supervisor.start(programs[0])
+            supervisor.wait_until_listening(port, programs[0], host=settings.BIND)
+            self._print_doors(f"http://{settings.BIND}:{port}/", state)
+            for name in STAND_INS:
+                self._first_sync(supervisor, name)
+            self._plan_report()
+            for program in programs[1:]:
+                supervisor.start(program)
+            if not supervisor.stopping:
+                self.stdout.write("Everything runs; new restore sessions keep appearing. Ctrl-C ends it.")
+                self.stdout.flush()
+            supervisor.watch()
+        self.stdout.write("Ended; no process is left. The next make demo goes on with these data.")
+
+    def _state(self) -> dict[str, Any]:
+        """Accounts, ports and the stand-ins' beginning, kept so that the next start goes on from here."""
+        path = Path(settings.VAR_DIR) / "demo.json"
+        if path.exists():
+            return json.loads(path.read_text())
+        if User.objects.exists() or EnterpriseManager.objects.exists():
+            raise CommandError(
+                f"{settings.VAR_DIR} holds data that are not the demo's. Use make demo, or VAR_DIR=…"
+            )
+        state = {
+            "epoch": timezone.now().isoformat(timespec="seconds"),
+            "accounts": {"administrator": secrets.token_urlsafe(12), "auditor": secrets.token_urlsafe(12)},
+            "ports": {name: _free_port() for name in STAND_INS},
+            "secrets": {name: secrets.token_urlsafe(12) for name in STAND_INS},
+        }
+        for role, password in state["accounts"].items():  # type: ignore[attr-defined]
+            User.objects.create_user(role, password=password, role=role, time_zone=settings.TIME_ZONE)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(state, indent=1))
+        return state
+
+    def _start_stand_in(self, supervisor: Supervisor, name: str, state: dict[str, Any]) -> None:
+        facts, port = STAND_INS[name], state["ports"][name]
+        folder = Path(settings.VAR_DIR) / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        command = manage(
+            *("emulate_em", "--port", str(port), "--state-dir", str(folder), "--epoch", state["epoch"]),
+            *(
+                "--seed",
+                str(facts["seed"]),
+                "--sessions",
+                str(facts["sessions"]),
+                "--servers",
+                str(facts["servers"]),
+            ),
+            *("--live-interval", str(facts["live"]), "--collect-interval", "5"),
+            *("--username", "mirror", "--password-env", "STAND_IN_PASSWORD"),
+        )
+        program = Program(name, command, {"STAND_IN_PASSWORD": state["secrets"][name]})
+        supervisor.start(program)
+        supervisor.wait_until_listening(port, program)
+        if not supervisor.stopping:
+            self._add(name, port, state["secrets"][name], folder)
+
+    def _add(self, name: str, port: int, password: str, folder: Path) -> None:
+        if EnterpriseManager.objects.filter(name=name).exists():
+            return
+        facts = certificate_facts((folder / "certificate.pem").read_text())
+        now = timezone.now()
+        enterprise_manager = EnterpriseManager(
+            name=name, url=f"https://127.0.0.1:{port}", username="mirror", interval_minutes=1
+        )
+        enterprise_manager.set_password(password, at=now)
+        enterprise_manager.trust_certificate(facts.pem, facts.sha256, at=now)
+        enterprise_manager.save()
+
+    def _first_sync(self, supervisor: Supervisor, name: str) -> None:
+        enterprise_manager = EnterpriseManager.objects.get(name=name)
+        if supervisor.stopping or enterprise_manager.runs.filter(status=SyncRun.Status.GOOD).exists():
+            return
+        with Progress(f"First sync of {name}", self.stdout) as progress:
+            try:
+                run = sync(
+                    enterprise_manager,
+                    trigger=SyncRun.Trigger.COMMAND,
+                    should_stop=lambda: supervisor.stopping,
+                    on_progress=progress.show,
+                )
+            except AlreadyRunning:
+                return  # a run of a demo that was killed; the worker goes on when its lock is free
+        self.stdout.write(f"First sync of {name}: {run.new} restore sessions. {run.error}".rstrip())
+
+    def _plan_report(self) -> None:
+        last_month = month_of(timezone.localdate(), settings.TIME_ZONE, back=1)
+        ReportSchedule.objects.get_or_create(
+            name=SCHEDULE,
+            defaults={
+                "recipients": "auditor@example.test",
+                "organisation": "Example AG",
+                "zone": settings.TIME_ZONE,
+                "hour": 0,
+                "first_month": last_month.first,
+            },
+        )
+
+    def _print_doors(self, address: str, state: dict[str, Any]) -> None:
+        lines = [f"Restore Reports runs at {address}"]
+        for role, password in state["accounts"].items():
+            lines.append(f"  {role:<14} password {password}")
+        lines.append(f"PDF:  {settings.VAR_DIR / 'reports'}")
+        lines.append(f"Mail: {os.fspath(getattr(settings, 'EMAIL_FILE_PATH', '')) or 'sent by EMAIL_URL'}")
+        lines.append(f"Logs: {settings.VAR_DIR / 'log'}")
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,96 @@
+"""Which real backup server an Enterprise Manager means: by UID, or by restore sessions both show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from restorereports.em.entities import BackupServerEntity, RestoreSessionEntity
+from restorereports.models import BackupServer, BackupServerSource, EnterpriseManager, RestoreSession
+
+
+def servers_of(
+    enterprise_manager: EnterpriseManager, entities: Iterable[RestoreSessionEntity], *, at: datetime
+) -> dict[str, BackupServer]:
+    """The backup server of each server UID in these entities; unknown ones are added."""
+    names: dict[str, str] = {}
+    sessions: dict[str, list[str]] = {}
+    for entity in entities:
+        names[entity.backup_server_uid] = entity.backup_server_name
+        sessions.setdefault(entity.backup_server_uid, []).append(entity.uid)
+    known = _known(enterprise_manager, names)
+    for uid in names.keys() - known.keys():
+        known[uid] = _add(enterprise_manager, uid, names[uid], shows=sessions[uid], at=at)
+    return known
+
+
+def _known(enterprise_manager: EnterpriseManager, uids: Iterable[str]) -> dict[str, BackupServer]:
+    sources = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager, uid__in=list(uids))
+    return {source.uid: source.backup_server for source in sources.select_related("backup_server")}
+
+
+def _add(
+    enterprise_manager: EnterpriseManager, uid: str, name: str, *, shows: list[str], at: datetime
+) -> BackupServer:
+    real_uid = uid or f"not named by Enterprise Manager {enterprise_manager.pk}"
+    server = BackupServer.objects.filter(uid=real_uid).first() or _showing_the_same(shows)
+    if server is None:
+        server, _ = BackupServer.objects.get_or_create(
+            uid=real_uid, defaults={"name": name, "first_seen_at": at}
+        )
+    BackupServerSource.objects.get_or_create(
+        enterprise_manager=enterprise_manager,
+        uid=uid,
+        defaults={"backup_server": server, "name": name, "first_seen_at": at},
+    )
+    return server
+
+
+def _showing_the_same(session_uids: list[str]) -> BackupServer | None:
+    """The one server that already has restore sessions with these UIDs; two candidates stay apart."""
+    found = (
+        RestoreSession.objects.filter(uid__in=session_uids).values_list("backup_server", flat=True).distinct()
+    )
+    candidates = list(found[:2])
+    return BackupServer.objects.get(pk=candidates[0]) if len(candidates) == 1 else None
+
+
+def record_servers(
+    enterprise_manager: EnterpriseManager, listed: Iterable[BackupServerEntity], *, at: datetime
+) -> None:
+    """Names, versions and descriptions as EM's own list of backup servers has them; unchanged ones stay untouched."""
+    known = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager).select_related(
+        "backup_server"
+    )
+    sources = {source.uid: source for source in known}
+    for entity in listed:
+        if entity.uid not in sources:
+            server = _add(enterprise_manager, entity.uid, entity.name, shows=[], at=at)
+        else:
+            server = sources[entity.uid].backup_server
+            _rename_source(sources[entity.uid], entity.name)
+        facts = {"name": entity.name, "version": entity.version[:255], "description": entity.description}
+        _update(server, facts)
+
+
+def record_names(enterprise_manager: EnterpriseManager, names: Mapping[str, str]) -> None:
+    """Names as the restore sessions' links have them, for accounts that may not list backup servers."""
+    sources = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager, uid__in=list(names))
+    for source in sources.select_related("backup_server"):
+        if names[source.uid]:
+            _rename_source(source, names[source.uid])
+            _update(source.backup_server, {"name": names[source.uid]})
+
+
+def _rename_source(source: BackupServerSource, name: str) -> None:
+    if source.name != name:
+        source.name = name
+        source.save(update_fields=["name"])
+
+
+def _update(server: BackupServer, facts: Mapping[str, str]) -> None:
+    changed = [field for field, value in facts.items() if getattr(server, field) != value]
+    for field in changed:
+        setattr(server, field, facts[field])
+    if changed:
+        server.save(update_fields=changed)
