@@ -92,7 +92,7 @@ def make_server(text: str, *, number: int, name: str | None = None) -> BackupSer
 
 
 def _ordinary_name(number: int) -> str:
-    return f"{STEMS[number * 7 % len(STEMS)]}{number // len(STEMS) + 1 + number % 3 * 10}"
+    return f"{STEMS[number * 7 % len(STEMS)]}{number // len(STEMS) * 3 + number % 3 + 1}"
 
 
 def _make_vm(seed: int, number: int, name: str, servers: int, *, server: int | None = None) -> Vm:
