@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -40,20 +39,14 @@ def claim(enterprise_manager: EnterpriseManager, *, full: bool, trigger: str, at
                 account=enterprise_manager.username,
                 asked_up_to=previous.asked_up_to if previous else 0,
             )
-            EnterpriseManager.objects.filter(pk=enterprise_manager.pk).update(
-                sync_requested_at=None,
-                next_sync_at=at + timedelta(minutes=enterprise_manager.interval_minutes),
+            EnterpriseManager.objects.filter(pk=enterprise_manager.pk).exclude(sync_requested_at=None).update(
+                sync_requested_at=None
             )
     except IntegrityError:
         raise AlreadyRunning(
             _("%(name)s is being synced by another process right now.") % {"name": enterprise_manager.name}
         ) from None
     return run
-
-
-def _next_start(enterprise_manager: EnterpriseManager, at: datetime) -> datetime:
-    """Early by two wake-ups, so that from start to start never more than the interval passes."""
-    return at + timedelta(minutes=enterprise_manager.interval_minutes, seconds=-2 * settings.WAKE_UP_SECONDS)
 
 
 def bury_dead(*, at: datetime) -> int:

@@ -260,7 +260,8 @@ def _close(run: SyncRun, status: str, *, kind: str = "", error: str = "", detail
 def _advance_mark(run: SyncRun) -> None:
     """Only a run that read every page moves the marks from which the next one starts."""
     enterprise_manager = EnterpriseManager.objects.get(pk=run.enterprise_manager_id)
-    oldest = [at for at in (enterprise_manager.oldest_received_at, run.oldest_at) if at]
-    newest = [at for at in (enterprise_manager.newest_received_at, run.newest_at) if at]
-    enterprise_manager.oldest_received_at, enterprise_manager.newest_received_at = min(oldest), max(newest)
-    enterprise_manager.save(update_fields=["oldest_received_at", "newest_received_at"])
+    oldest = min(at for at in (enterprise_manager.oldest_received_at, run.oldest_at) if at)
+    newest = max(at for at in (enterprise_manager.newest_received_at, run.newest_at) if at)
+    if (oldest, newest) != (enterprise_manager.oldest_received_at, enterprise_manager.newest_received_at):
+        enterprise_manager.oldest_received_at, enterprise_manager.newest_received_at = oldest, newest
+        enterprise_manager.save(update_fields=["oldest_received_at", "newest_received_at"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Self
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from . import credential
@@ -34,21 +35,6 @@ class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
             last_error=Subquery(ended.values("error")[:1]),
         )
 
-    def due(self, as_of: datetime) -> Self:
-        """Those a sync should start for now: asked for by a person, or the interval is over."""
-        runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk"))
-        return (
-            self.filter(is_active=True, paused_at=None)
-            .filter(~Exists(runs.running()))
-            .annotate(last_run_status=Subquery(runs.order_by("-pk").values("status")[:1]))
-            .filter(
-                Q(last_run_status=None)
-                | Q(last_run_status=SyncRun.Status.DIED)
-                | Q(sync_requested_at__isnull=False)
-                | Q(next_sync_at__lte=as_of)
-            )
-        )
-
 
 class EnterpriseManager(models.Model):
     """One Enterprise Manager server. `url` ends in /api; the password is write-only."""
@@ -71,7 +57,6 @@ class EnterpriseManager(models.Model):
     )
     is_active = models.BooleanField(_("sync switched on"), default=True)
 
-    next_sync_at = models.DateTimeField(null=True, editable=False)
     sync_requested_at = models.DateTimeField(null=True, editable=False)
     paused_at = models.DateTimeField(null=True, editable=False)
     paused_because = models.CharField(max_length=30, choices=Pause, blank=True, editable=False)
@@ -90,6 +75,17 @@ class EnterpriseManager(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def next_sync_at(self) -> datetime | None:
+        """When the next scheduled sync starts; needs `with_health`. None: as soon as a worker looks.
+
+        Early by two wake-ups, so that from start to start never more than the interval passes.
+        """
+        last: datetime | None = self.last_attempt_at  # type: ignore[attr-defined]
+        if last is None:
+            return None
+        return last + timedelta(minutes=self.interval_minutes, seconds=-2 * settings.WAKE_UP_SECONDS)
 
     def set_password(self, password: str, *, at: datetime) -> None:
         """Encrypt and keep the password; a pause for a refused log-on ends with it."""
