@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from restorereports.emulator.exchange import ApiError, Call, Document, Hrefs, Json, Parameters, Reply, Request
+from restorereports.emulator.exchange import ApiError, Call, Document, Hrefs, Parameters, Reply, Request
 from restorereports.emulator.filters import BadFilter
 from restorereports.emulator.logons import LogonSession
+from restorereports.emulator.resources import ROUTES
+from restorereports.emulator.service import Service, error_document
 from restorereports.emulator.system import VERSIONS, logon_session, root
 from restorereports.emulator.wire import write_reply
 
-if TYPE_CHECKING:
-    from restorereports.emulator.logons import Logons
-    from restorereports.emulator.switches import Switches
-    from restorereports.emulator.world import World
-
 _TOKEN = "X-RestSvcSessionId"  # noqa: S105 - the name of a header
-Handler = Callable[["Service", Call], "Document | Reply"]
-
-
-@dataclass(slots=True)
-class Service:
-    """What the handlers work on."""
-
-    world: World
-    logons: Logons
-    switches: Switches
-    turn: int = 0
-    tasks: list[str] = field(default_factory=list)  # server GUID of each request for collection
-
-
-@dataclass(slots=True, frozen=True)
-class Route:
-    """Who answers, and which right it takes (None: any role)."""
-
-    handler: Handler
-    right: str | None = None
 
 
 def answer(service: Service, request: Request, *, scheme: str) -> Reply:
@@ -54,18 +27,6 @@ def answer(service: Service, request: Request, *, scheme: str) -> Reply:
     if isinstance(document, Reply):
         return document
     return write_reply(document, as_json=request.wants_json, switches=service.switches, turn=service.turn)
-
-
-def error_document(error: ApiError) -> Document:
-    """The `Error` body; Status is in the schema, but real servers leave it out."""
-    members: Json = {
-        "FirstChanceExceptionMessage": error.message if error.status == 400 else None,
-        "Message": error.message,
-        "StackTrace": None,
-        "Status": None,
-        "StatusCode": error.status,
-    }
-    return Document("Error", members, status=error.status, headers=error.headers)
 
 
 def _dispatch(service: Service, request: Request, href: Hrefs) -> Document | Reply:
@@ -93,8 +54,6 @@ def _route(
     href: Hrefs,
     session: LogonSession,
 ) -> Document | Reply:
-    from restorereports.emulator.resources import ROUTES  # the table needs the names above
-
     for pattern, methods in ROUTES.items():
         ids = _match(pattern, parts)
         if ids is None:

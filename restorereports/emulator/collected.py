@@ -13,6 +13,7 @@ from restorereports.emulator.stamps import to_us
 from restorereports.emulator.visible import Key, VisibleSessions
 
 _KEPT_RECORDS = 20_000  # rows that cannot change any more are built once, up to so many
+_Settled = dict[int, tuple[int, RestoreSessionRecord]]  # number -> from when on it is like this
 _State = tuple[tuple[tuple[str, int], ...], int, int, int]
 
 
@@ -24,10 +25,9 @@ class CollectedCopy:
         self.changes = changes
         self._order = array("l", sorted(range(len(history.times)), key=history.times.__getitem__))
         self._touched: dict[int, str] = {}  # history rows that were changed by hand
-        self._settled: dict[int, RestoreSessionRecord] = {}
+        self._settled: _Settled = {}
         self._version = 0
-        self._state: _State | None = None
-        self._snapshot = VisibleSessions([], times=history.times, read=self._settled.__getitem__)
+        self._taken: tuple[_State, VisibleSessions] | None = None
 
     def grow(self, now_us: int) -> None:
         """Take in the live rows that have begun."""
@@ -43,7 +43,7 @@ class CollectedCopy:
 
     def forget(self) -> None:
         """A server was renamed, added or removed: what was built before is void."""
-        self._settled.clear()
+        self._settled = {}  # older snapshots keep theirs, with the names of then
         self._version += 1
 
     def snapshot(
@@ -51,10 +51,9 @@ class CollectedCopy:
     ) -> VisibleSessions:
         """All rows of these servers, as far as each is known, without those created before the cut-off."""
         state = (tuple(sorted(known.items())), cutoff_us, len(self._order), self._version)
-        if state != self._state:
-            self._snapshot = self._take(dict(servers), dict(known), cutoff_us)
-            self._state = state
-        return self._snapshot
+        if self._taken is None or self._taken[0] != state:
+            self._taken = (state, self._take(dict(servers), dict(known), cutoff_us))
+        return self._taken[1]
 
     def real(
         self, uid: str, servers: dict[str, BackupServerRecord], *, now_us: int
@@ -63,7 +62,7 @@ class CollectedCopy:
         if uid in self.changes.versions:
             return self.changes.latest(uid)
         number = self.history.number_of(uid.rpartition(":")[2])
-        return None if number is None else self._read(number, servers, {}, now_us)
+        return None if number is None else self._read(number, servers, {}, self._settled, as_of_us=now_us)
 
     def find(
         self, guid: str, servers: dict[str, BackupServerRecord], *, known: dict[str, int], cutoff_us: int
@@ -81,7 +80,7 @@ class CollectedCopy:
         horizon = known.get(self._server_uid(number))
         if horizon is None or self.history.times[number] > horizon:
             return None
-        return self._read(number, servers, known)
+        return self._read(number, servers, known, self._settled)
 
     def _take(
         self, servers: dict[str, BackupServerRecord], known: dict[str, int], cutoff_us: int
@@ -101,7 +100,10 @@ class CollectedCopy:
         keys: list[Key] | array[int] = rows
         if self.changes.versions:
             keys = self._with_changes(rows, servers, known, cutoff_us)
-        return VisibleSessions(keys, times=times, read=lambda number: self._read(number, servers, known))
+        settled = self._settled
+        return VisibleSessions(
+            keys, times=times, read=lambda number: self._read(number, servers, known, settled)
+        )
 
     def _with_changes(
         self, rows: array[int], servers: dict[str, BackupServerRecord], known: dict[str, int], cutoff_us: int
@@ -141,18 +143,21 @@ class CollectedCopy:
         number: int,
         servers: dict[str, BackupServerRecord],
         known: dict[str, int],
+        settled: _Settled,
+        *,
         as_of_us: int | None = None,
     ) -> RestoreSessionRecord:
-        record = self._settled.get(number)
-        if record is not None:
-            return record
+        """Build a row, or find it among those built before that will not change any more."""
+        if number in settled:
+            since_us, record = settled[number]
+            if since_us <= (known[record.backup_server_uid] if as_of_us is None else as_of_us):
+                return record
         fate = self.history.fate(number)
         estate = self.history.estate
-        server_uid = estate.servers[fate.server].uid
-        moment_us = known[server_uid] if as_of_us is None else as_of_us
-        server = servers.get(server_uid, estate.servers[fate.server])
-        record = see(fate, vm=estate.vms[fate.vm], server=server, as_of_us=moment_us)
-        settled = settled_us(fate)
-        if settled is not None and settled <= moment_us and len(self._settled) < _KEPT_RECORDS:
-            self._settled[number] = record
+        server = estate.servers[fate.server]
+        moment_us = known[server.uid] if as_of_us is None else as_of_us
+        record = see(fate, vm=estate.vms[fate.vm], server=servers.get(server.uid, server), as_of_us=moment_us)
+        holds_from = settled_us(fate)
+        if holds_from is not None and holds_from <= moment_us and len(settled) < _KEPT_RECORDS:
+            settled[number] = (holds_from, record)
         return record

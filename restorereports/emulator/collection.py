@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from restorereports.emulator.stamps import SECOND
-
 _LATE_EVERY = 8  # the late server is reached by every eighth collection only
 
 
 @dataclass(slots=True)
 class Outage:
-    """Collections of one server fail from one moment to another (None: until healed)."""
+    """Collections of one server fail after one moment and before another (None: until healed)."""
 
     from_us: int
     until_us: int | None = None
 
     def covers(self, moment_us: int) -> bool:
-        return self.from_us <= moment_us and (self.until_us is None or moment_us < self.until_us)
+        return self.from_us < moment_us and (self.until_us is None or moment_us < self.until_us)
 
 
 @dataclass(slots=True)
@@ -78,7 +76,7 @@ class CollectionClock:
         tick_us = now_us - (now_us - self.epoch_us) % self.interval_us
         while not self.reached(guid, tick_us):
             begun = [outage.from_us for outage in self._outages.get(guid, ()) if outage.covers(tick_us)]
-            before = min([tick_us - self.interval_us + SECOND, *begun]) - 1
+            before = min([tick_us - 1, *begun])
             tick_us = before - (before - self.epoch_us) % self.interval_us
         return tick_us
 

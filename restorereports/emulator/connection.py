@@ -14,9 +14,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from restorereports.emulator.api import Service, answer
+from restorereports.emulator.api import answer
 from restorereports.emulator.exchange import RecordedRequest, Reply, Request
 from restorereports.emulator.faults import Faults
+from restorereports.emulator.service import Service
 
 _LARGEST_BODY = 1_000_000
 _HANDSHAKE_SECONDS = 10

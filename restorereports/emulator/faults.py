@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from restorereports.emulator.api import error_document
 from restorereports.emulator.exchange import ApiError, Reply, Request
+from restorereports.emulator.service import error_document
 from restorereports.emulator.switches import Switches
 from restorereports.emulator.wire import write_reply
 

@@ -92,14 +92,11 @@ def _answer(call: Call, world: World, switches: Switches) -> Document:
         raise ApiError(403, f"Access to objects of type {kind.name} is denied for your role.")
     as_entities = wants_entities(call.parameters)
     selection = _select(kind, call, world, switches)
-    number, size = _page(call.parameters, len(selection), switches)
+    number, size, shown = _page(call.parameters, len(selection), switches)
     write = kind.entity if as_entities else kind.short
     rows: list[Any] = [
         write(record, call.href) for record in selection.page((number - 1) * size, number * size)
     ]
-    shown = int(call.parameters.get("pageSize") or 0) or (
-        _DEFAULT_SIZE if switches.default_page == "all" else size
-    )
     pages = max(1, -(-len(selection) // size))
     members: Json = {"Refs": None, "Entities": None, "Resources": None, "Links": None}
     if as_entities:
@@ -139,15 +136,15 @@ def _scope_test(account: Account) -> Callable[[Any], bool] | None:
     return lambda record: account.sees(getattr(record, "backup_server_guid", None) or record.guid)
 
 
-def _page(parameters: Parameters, rows: int, switches: Switches) -> tuple[int, int]:
-    """Page number (from 1) and page size to serve."""
-    given = parameters.get("pageSize")
-    size = _positive(given, "pageSize") if given is not None else 0
-    page = parameters.get("page")
+def _page(parameters: Parameters, rows: int, switches: Switches) -> tuple[int, int, int]:
+    """Page number (from 1), page size to serve, page size to state."""
+    page, given = parameters.get("page"), parameters.get("pageSize")
     number = _positive(page, "page") if page is not None else 1
-    if not size:
-        size = _DEFAULT_SIZE if switches.default_page == "100" else max(rows, 1)
-    return number, size
+    if given is not None:
+        size = _positive(given, "pageSize")
+        return number, size, size
+    size = _DEFAULT_SIZE if switches.default_page == "100" else max(rows, 1)
+    return number, size, _DEFAULT_SIZE
 
 
 def _positive(text: str, name: str) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from restorereports.emulator.api import Route, Service
 from restorereports.emulator.entities import (
     backup_server,
     backup_server_reference,
@@ -18,6 +17,7 @@ from restorereports.emulator.entities import (
 from restorereports.emulator.exchange import ApiError, Call, Document, Reply
 from restorereports.emulator.query import QUERY_TYPES, QueryType, Writer, answer_query, wants_entities
 from restorereports.emulator.selection import Selection, Shuffled
+from restorereports.emulator.service import Route, Service
 from restorereports.emulator.stamps import to_us
 from restorereports.emulator.system import logon_session, overview, system_sessions, task
 

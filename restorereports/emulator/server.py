@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from restorereports.emulator.accounts import Account, default_accounts
-from restorereports.emulator.api import Service
 from restorereports.emulator.certificates import Certificate, Kind, make_certificate, server_context
 from restorereports.emulator.connection import Listener
 from restorereports.emulator.exchange import RecordedRequest
 from restorereports.emulator.faults import Faults
 from restorereports.emulator.logons import Logons
+from restorereports.emulator.service import Service
 from restorereports.emulator.switches import Switches
 from restorereports.emulator.world import World
 
