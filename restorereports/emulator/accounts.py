@@ -21,7 +21,7 @@ _USER = _OPERATOR | {"backupServers", "collect", "reports"} | {
     f"query:{name}" for name in ("BackupServer", "BackupJobSession", "BackupTaskSession")
 }  # fmt: skip
 RIGHTS: dict[str, frozenset[str]] = {
-    PORTAL_ADMINISTRATOR: _USER | {"systemSessions", "allLogonSessions"},
+    PORTAL_ADMINISTRATOR: _USER | {"systemSessions", "allLogonSessions", "query:Job"},
     PORTAL_USER: _USER,
     VM_OPERATOR: _OPERATOR,
     FILE_OPERATOR: _OPERATOR,

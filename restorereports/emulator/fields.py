@@ -177,6 +177,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         Field("JobType", attrgetter("kind")),
         Field("JobName", attrgetter("name")),
     ),
+    "Job": _table(*_IDENTITY),
     "BackupTaskSession": _table(
         *_IDENTITY, *_ORIGIN, *_CREATION, *_RUN,
         Field("VmDisplayName", attrgetter("vm_display_name")),

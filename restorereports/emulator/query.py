@@ -24,7 +24,7 @@ from restorereports.emulator.entities import (
 from restorereports.emulator.exchange import ApiError, Call, Document, Hrefs, Json, Parameters
 from restorereports.emulator.fields import field_named, fields_of
 from restorereports.emulator.filters import BadFilter, Condition, parse_filter
-from restorereports.emulator.records import RestorePointRecord
+from restorereports.emulator.records import RestorePointRecord, RunRecord
 from restorereports.emulator.selection import Selection, select
 from restorereports.emulator.switches import Switches
 from restorereports.emulator.world import World
@@ -55,6 +55,11 @@ def restore_point_runs(world: World) -> list[RestorePointRecord]:
     return list({point.run_uid: point for point in world.restore_points()}.values())
 
 
+def _no_jobs(_world: World) -> list[RunRecord]:
+    """Jobs are asked for only to learn whether the role may: the stand-in has none."""
+    return []
+
+
 QUERY_TYPES = {
     kind.name.lower(): kind
     for kind in (
@@ -64,6 +69,7 @@ QUERY_TYPES = {
         QueryType("RestorePoint", restore_point_runs, restore_point, restore_point_reference),
         QueryType("BackupJobSession", World.job_sessions, run, run_reference),
         QueryType("BackupTaskSession", World.task_sessions, run, run_reference),
+        QueryType("Job", _no_jobs, run, run_reference),
     )
 }
 

@@ -39,9 +39,8 @@ def claim(enterprise_manager: EnterpriseManager, *, full: bool, trigger: str, at
                 account=enterprise_manager.username,
                 asked_up_to=previous.asked_up_to if previous else 0,
             )
-            EnterpriseManager.objects.filter(pk=enterprise_manager.pk).exclude(sync_requested_at=None).update(
-                sync_requested_at=None
-            )
+            if enterprise_manager.sync_requested_at:
+                EnterpriseManager.objects.filter(pk=enterprise_manager.pk).update(sync_requested_at=None)
     except IntegrityError:
         raise AlreadyRunning(
             _("%(name)s is being synced by another process right now.") % {"name": enterprise_manager.name}

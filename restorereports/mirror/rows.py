@@ -173,11 +173,11 @@ def _merge(
     fields = fields_of(entity) | {"virtual_machine_id": machine_id}
     if session.state == FINAL_STATE:
         if entity.state != FINAL_STATE:
-            final = ("state", "result", "outcome", "progress", "ended_at", "duration_ms")
+            final = {"state", "result", "outcome", "progress", "ended_at", "duration_ms"}
         elif session.result != "None" and entity.result == "None":
-            final = ("result", "outcome")
+            final = {"result", "outcome"}
         else:
-            final = ()
+            final = set()
         for field in final:
             fields.pop(field)
         if fields.get("ended_at", session.ended_at) is None:

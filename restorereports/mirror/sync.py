@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -56,33 +57,16 @@ def sync(
     last good run less the overlap. AlreadyRunning when another process is at it. Failures of EM or the
     network close the run as failed and are not raised; a refused log-on or a changed certificate pauses the EM.
     """
+    enterprise_manager = EnterpriseManager.objects.get(pk=enterprise_manager.pk)  # as it is now
     run = claim(enterprise_manager, full=full, trigger=trigger, at=timezone.now())
     with log_as(f"sync-{run.pk}"), Heartbeat(run) as heart:
-        logger.info("sync of %s starts, %s", enterprise_manager.name, run.kind)
+        logger.info("sync of %s starts", enterprise_manager.name)
         try:
-            _copy(run, should_stop=lambda: should_stop() or heart.lost, on_progress=on_progress)
+            end = _attempt(run, should_stop=lambda: should_stop() or heart.lost, on_progress=on_progress)
+            _close(run, end)
         except RunTakenOver:
-            logger.error("another process closed this run; it wrote nothing more")
+            logger.error("another process closed this run; nothing more was written")
             run.refresh_from_db()
-            return run
-        except Stopped:
-            _close(run, SyncRun.Status.STOPPED, error=_("Stopped from outside; the next sync goes on."))
-        except EnterpriseManagerError as failure:
-            _fail(run, failure)
-        except CredentialUnreadable as failure:
-            _close(run, SyncRun.Status.FAILED, kind="credential", error=str(failure))
-        except Exception as failure:
-            logger.exception("the sync failed by a fault of its own")
-            _close(
-                run,
-                SyncRun.Status.FAILED,
-                kind="internal",
-                error=_("An internal fault ended the sync; the log has the details under sync-%(run)d.")
-                % {"run": run.pk},
-                detail=type(failure).__name__,
-            )
-        else:
-            _close(run, SyncRun.Status.GOOD)
         logger.info(
             "sync %s: seen %d, new %d, changed %d, unchanged %d",
             run.status,
@@ -93,6 +77,38 @@ def sync(
         )
     on_progress(run)
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended, in words for people; `detail` is for the log and the run's page."""
+
+    status: str
+    kind: str = ""
+    error: str = ""
+    detail: str = ""
+
+
+def _attempt(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Progress) -> End:
+    """Copy; every failure becomes an end, except that the run was taken over."""
+    try:
+        _copy(run, should_stop=should_stop, on_progress=on_progress)
+    except RunTakenOver:
+        raise
+    except Stopped:
+        return End(SyncRun.Status.STOPPED, error=_("Stopped from outside; the next sync goes on."))
+    except EnterpriseManagerError as failure:
+        logger.warning("sync failed: %s", failure)
+        _pause_if_needed(run.enterprise_manager, failure)
+        words = in_plain_words(failure)
+        return End(SyncRun.Status.FAILED, words.kind, f"{words.cause} {words.remedy}", str(failure))
+    except CredentialUnreadable as failure:
+        return End(SyncRun.Status.FAILED, "credential", str(failure))
+    except Exception as failure:
+        logger.exception("the sync failed by a fault of its own")
+        error = _("An internal fault ended the sync; the log has the details under sync-%(run)d.")
+        return End(SyncRun.Status.FAILED, "internal", error % {"run": run.pk}, type(failure).__name__)
+    return End(SyncRun.Status.GOOD)
 
 
 def _copy(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Progress) -> None:
@@ -219,41 +235,28 @@ def _to_ask(run: SyncRun, covered_from: datetime | None) -> list[tuple[int, str]
     return (behind + found[: len(found) - len(behind)])[:ASK_BY_ID_LIMIT]
 
 
-def _fail(run: SyncRun, failure: EnterpriseManagerError) -> None:
-    words = in_plain_words(failure)
-    logger.warning("sync failed: %s", failure)
-    enterprise_manager = run.enterprise_manager
-    if isinstance(failure, LogonRefused):
-        _pause(enterprise_manager, EnterpriseManager.Pause.LOGON_REFUSED)
-    elif isinstance(failure, CertificateChanged):
-        _pause(
-            enterprise_manager,
-            EnterpriseManager.Pause.CERTIFICATE_CHANGED,
-            offered_pem=failure.facts.pem if failure.facts else "",
-        )
-    _close(
-        run,
-        SyncRun.Status.FAILED,
-        kind=words.kind,
-        error=f"{words.cause} {words.remedy}",
-        detail=str(failure),
-    )
-
-
-def _pause(enterprise_manager: EnterpriseManager, because: str, *, offered_pem: str = "") -> None:
+def _pause_if_needed(enterprise_manager: EnterpriseManager, failure: EnterpriseManagerError) -> None:
     """Stop syncing until a person acts: repeating a refused log-on would lock the service account."""
-    enterprise_manager.pause(because, at=timezone.now(), offered_pem=offered_pem)
+    if isinstance(failure, LogonRefused):
+        enterprise_manager.pause(EnterpriseManager.Pause.LOGON_REFUSED, at=timezone.now())
+    elif isinstance(failure, CertificateChanged):
+        offered = failure.facts.pem if failure.facts else ""
+        enterprise_manager.pause(
+            EnterpriseManager.Pause.CERTIFICATE_CHANGED, at=timezone.now(), offered_pem=offered
+        )
+    else:
+        return
     enterprise_manager.save(update_fields=["paused_at", "paused_because", "offered_pem"])
 
 
-def _close(run: SyncRun, status: str, *, kind: str = "", error: str = "", detail: str = "") -> None:
-    run.status, run.ended_at = status, timezone.now()
-    run.error_kind, run.error, run.error_detail = kind, error, detail[:2000]
+def _close(run: SyncRun, end: End) -> None:
+    run.status, run.ended_at = end.status, timezone.now()
+    run.error_kind, run.error, run.error_detail = end.kind, end.error, end.detail[:2000]
     with transaction.atomic():
         still_ours(run)
         run.heartbeat_at = run.ended_at
         run.save()
-        if status == SyncRun.Status.GOOD and run.oldest_at:
+        if run.status == SyncRun.Status.GOOD and run.oldest_at:
             _advance_mark(run)
 
 
