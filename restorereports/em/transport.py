@@ -176,21 +176,21 @@ def _fingerprint_got(cause: BaseException) -> str:
 
 def _unreachable(error: Exception) -> EnterpriseManagerError:
     """Which of the four ways not to get an answer, from the innermost cause."""
-    causes = list(_causes(error))
+    causes = [cause for cause in _causes(error) if not isinstance(cause, requests.RequestException)]
 
     def among(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    if among(requests.exceptions.ChunkedEncodingError, refusals.IncompleteRead):
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return UnexpectedAnswer("The answer is cut off.", transient=True)
     if among(refusals.NameResolutionError, socket.gaierror):
         return Unreachable("The host name cannot be resolved.", kind="resolve", sent=False)
-    if among(refusals.ConnectTimeoutError):
-        return Unreachable("No connection within the time-out.", kind="timeout", sent=False)
     if among(refusals.NewConnectionError):
         return Unreachable(
             "The connection is refused: is this the right host and port?", kind="connect", sent=False
         )
+    if among(refusals.ConnectTimeoutError):
+        return Unreachable("No connection within the time-out.", kind="timeout", sent=False)
     if among(refusals.ProxyError):
         return Unreachable("The proxy does not let the connection through.", kind="connect", sent=False)
     if among(refusals.ReadTimeoutError, TimeoutError):

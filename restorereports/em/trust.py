@@ -71,10 +71,13 @@ def tls_context(*, ca_pem: str = "", pin_sha256: str = "") -> ssl.SSLContext:
 
 
 def _context_for(ca_pem: str) -> ssl.SSLContext:
-    """Only these CAs; an issuing CA whose root is not among them is enough."""
+    """Only these CAs, whatever text stands around them; an issuing CA is enough, without its root."""
+    blocks = re.findall(
+        r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", ca_pem, re.DOTALL | re.ASCII
+    )
     try:
-        context = ssl.create_default_context(cadata=ca_pem)
-    except (ssl.SSLError, ValueError, UnicodeError):
+        context = ssl.create_default_context(cadata="\n".join(blocks) or "none")
+    except (ssl.SSLError, ValueError, TypeError):
         raise TrustError("The CA certificates cannot be read: one or more PEM blocks are needed.") from None
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
