@@ -1,6 +1,6 @@
 """Durations, times and names as they are written everywhere."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given

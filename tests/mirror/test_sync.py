@@ -338,12 +338,11 @@ def test_servers_of_other_uids_are_one_when_they_show_the_same_sessions(
     sync(em)
     other_world = World.empty(servers=1)
     other_world.add_server("vbr-alias", uid="urn:veeam:BackupServer:aaaaaaaa-0000-4000-8000-000000000001")
-    alias = [s for s in other_world.backup_servers() if s.name == "vbr-alias"][0]
+    alias = next(s for s in other_world.backup_servers() if s.name == "vbr-alias")
     other_world.add_session(
         uid=record.uid, vm_name="shared", backup_server_uid=alias.uid, created_at=record.created_at
     )
     with StandInServer(other_world) as second:
-        sync(add_em(second, "em-south", username="op"), full=True) if False else None
         second.accounts[:] = [Account("mirror", "mirror", "VM Restore Operator")]
         run = sync(add_em(second, "em-south"))
 

@@ -1,0 +1,109 @@
+"""The settings: one table in the README, loud errors, keys that are made once."""
+
+import ast
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CLEAN = {
+    name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "COVERAGE_PROCESS_START"}
+}
+
+
+def load(tmp_path: Path, expression: str = "''", **environment: str) -> subprocess.CompletedProcess[str]:
+    code = f"from django.conf import settings; settings.DEBUG; print({expression})"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=CLEAN
+        | {"DJANGO_SETTINGS_MODULE": "restorereports.settings", "VAR_DIR": str(tmp_path)}
+        | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def variables_in_code() -> set[str]:
+    tree = ast.parse((ROOT / "restorereports" / "settings.py").read_text())
+    found = set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+        reader = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        first = call.args[0]
+        if reader in {"str", "int", "bool", "list", "db", "email", "_number", "_key"} and isinstance(
+            first, ast.Constant
+        ):
+            found.add(first.value)
+    return found
+
+
+def test_the_readme_has_every_variable_and_no_other() -> None:
+    table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert sorted(table) == sorted(variables_in_code())
+
+
+def test_keys_are_made_once_and_readable_by_the_owner_alone(tmp_path) -> None:
+    first = load(tmp_path, "settings.SECRET_KEY, settings.CREDENTIALS_KEYS")
+    second = load(tmp_path, "settings.SECRET_KEY, settings.CREDENTIALS_KEYS")
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    for name in ("secret_key", "credentials_key"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_many_processes_that_start_at_once_agree_on_the_keys(tmp_path) -> None:
+    code = "from django.conf import settings; print(settings.SECRET_KEY)"
+    environment = CLEAN | {"DJANGO_SETTINGS_MODULE": "restorereports.settings", "VAR_DIR": str(tmp_path)}
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT, stdout=subprocess.PIPE)
+        for _ in range(4)
+    ]
+
+    assert len({process.communicate()[0] for process in running}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "0"),
+        ("SYNC_OVERLAP_HOURS", "12"),
+        ("TIME_ZONE", "Berlin"),
+        ("LOG_LEVEL", "LOUD"),
+        ("CREDENTIALS_KEY", "short"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_names_the_variable(tmp_path, name: str, value: str) -> None:
+    result = load(tmp_path, **{name: value})
+
+    assert result.returncode != 0
+    assert name in result.stderr.strip().splitlines()[-1]
+
+
+def test_servers_are_taken_from_the_environment(tmp_path) -> None:
+    result = load(
+        tmp_path,
+        "settings.DATABASES['default']['ENGINE'], settings.CELERY_BROKER_URL, settings.EMAIL_HOST, settings.EMAIL_PORT",
+        DATABASE_URL="postgres://u:p@127.0.0.1:5433/x",
+        CELERY_BROKER_URL="redis://127.0.0.1:6380/0",
+        EMAIL_URL="smtp://127.0.0.1:2525",
+    )
+
+    assert result.stdout.strip() == "django.db.backends.postgresql redis://127.0.0.1:6380/0 127.0.0.1 2525"
+
+
+def test_cookies_are_secure_as_soon_as_anything_but_loopback_is_served(tmp_path) -> None:
+    secure = "settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE, settings.SECURE_SSL_REDIRECT"
+
+    assert load(tmp_path, secure).stdout.strip() == "False False False"
+    assert load(tmp_path, secure, ALLOWED_HOSTS="reports.example.test").stdout.strip() == "True True False"
+    assert load(tmp_path, secure, TRUSTED_PROXY="127.0.0.1").stdout.strip() == "True True True"
