@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -33,7 +33,9 @@ class Step:
     seconds: float
 
 
-def check_connection(connection: Connection, *, should_stop: Callable[[], bool] = never) -> Iterator[Step]:
+def check_connection(
+    connection: Connection, *, should_stop: Callable[[], bool] = never
+) -> Generator[Step, None, None]:
     """The steps resolve, connect, tls, api_versions, logon, role, restore_session, clock_skew, in this order.
 
     Nothing is tried twice: who looks at the page can press the button again.

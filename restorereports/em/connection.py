@@ -39,7 +39,8 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", normalise_url(self.url, allow_plain_http=self.allow_plain_http))
-        object.__setattr__(self, "proxy", normalise_proxy(self.proxy))
+        leaves_this_machine = self.is_tls or self.allow_plain_http
+        object.__setattr__(self, "proxy", normalise_proxy(self.proxy) if leaves_this_machine else "")
         object.__setattr__(self, "pin_sha256", self.pin_sha256.strip())
 
     @property

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "MGM0ZjFhOTItN2QzZS00YjA1LTlhNTEtM2Y2ZTJkOGI3YzEw"
@@ -68,7 +69,7 @@ class ScriptedServer(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.scripts: dict[tuple[str, str], Script] = {}
 
-    def finish_request(self, request: socket.socket, client_address: object) -> None:
+    def finish_request(self, request: Any, client_address: Any) -> None:
         if self.context is not None:
             request.settimeout(5)
             request = self.context.wrap_socket(request, server_side=True)

@@ -115,3 +115,14 @@ def test_a_connection_shows_neither_password_nor_proxy() -> None:
 def test_a_proxy_that_cannot_be_used_is_refused(typed: str) -> None:
     with pytest.raises(InvalidUrl, match="proxy"):
         Connection(url="em.example.test", username="mirror", password="s3cret", proxy=typed)
+
+
+def test_plain_http_to_this_machine_goes_past_the_proxy_and_allowed_plain_http_through_it() -> None:
+    proxy = "http://proxy.example.test:3128"
+
+    near = Connection(url="http://localhost:9399", username="mirror", password="s3cret", proxy=proxy)
+    far = Connection(
+        url="http://em.example.test", username="m", password="p", proxy=proxy, allow_plain_http=True
+    )
+
+    assert (near.proxy, far.proxy) == ("", proxy)

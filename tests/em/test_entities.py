@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restorereports.em.entities import (
@@ -202,6 +202,7 @@ MOMENTS = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12,
 )
 
 
+@settings(deadline=None)
 @given(
     moment=MOMENTS,
     digits=st.integers(0, 7),
@@ -230,6 +231,7 @@ def test_a_time_with_an_offset_becomes_utc() -> None:
     assert parse_time("2031-05-06T09:08:09.5+02:00") == datetime(2031, 5, 6, 7, 8, 9, 500000, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(
     text=st.text(max_size=40) | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+-]{8,20}", fullmatch=True)
 )

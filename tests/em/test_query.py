@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorereports.em.query import all_of, condition, query_path, quoted, restore_session_path, utc_text
@@ -54,6 +54,7 @@ def test_without_a_beginning_there_is_no_filter() -> None:
     assert "filter" not in restore_session_path(since=None, page_size=1, page=1)
 
 
+@settings(deadline=None)
 @given(value=st.text())
 def test_any_value_survives_quoting(value: str) -> None:
     text = quoted(value)
@@ -62,6 +63,7 @@ def test_any_value_survives_quoting(value: str) -> None:
     assert text[1:-1].replace('""', '"') == value
 
 
+@settings(deadline=None)
 @given(value=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_filter_survives_the_url(value: str) -> None:
     filter_ = condition("Name", "==", value)

@@ -148,7 +148,12 @@ def test_only_the_given_ca_is_loaded_and_nothing_of_certifi(
     good: ScriptedServer, client_of: ClientOf, ca: Issued, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[ssl.SSLContext] = []
-    monkeypatch.setattr(transport, "tls_context", lambda **how: made.append(tls_context(**how)) or made[-1])
+
+    def remembered(**how: str) -> ssl.SSLContext:
+        made.append(tls_context(**how))
+        return made[-1]
+
+    monkeypatch.setattr(transport, "tls_context", remembered)
 
     with client_of(good, ca_pem=ca.pem):
         loaded = made[0].get_ca_certs(binary_form=True)
