@@ -8,7 +8,7 @@ from itertools import accumulate
 from restorereports.emulator.stamps import DAY, SECOND, from_us
 
 HISTORY_DAYS = 91  # 13 weeks, EM's default retention
-BAD_WEEK_STARTS = 46  # days before the epoch
+BAD_WEEK_STARTS = 49  # days before the epoch
 _HOUR = 3600 * SECOND
 _BY_HOUR = (1, 1, 1, 1, 1, 2, 6, 14, 20, 22, 20, 16, 12, 18, 20, 16, 10, 6, 4, 3, 2, 2, 1, 1)
 
