@@ -1,12 +1,15 @@
 """Every test runs in a VAR_DIR of its own and reaches nothing but 127.0.0.1."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="restore-reports-tests-")
+atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
 os.environ.setdefault("SECRET_KEY", "a key for the tests alone, of sufficient length to satisfy the checks")
 for name in (
     "CELERY_BROKER_URL",
