@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",  # its widgets' templates, beside ours for errors
     "django_filters",
     "django_htmx",
     "django_tables2",
@@ -99,6 +100,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "restorereports.web.middleware.UserTimeZoneMiddleware",
+    "restorereports.web.middleware.PrivatePagesMiddleware",
 ]
 ROOT_URLCONF = "restorereports.urls"
 WSGI_APPLICATION = "restorereports.wsgi.application"

@@ -1,0 +1,38 @@
+"""An Enterprise Manager that is not saved yet: kept in the log-in's session, the password encrypted."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from restorereports.models import EnterpriseManager
+
+from .checked import RESULT
+
+KEY = "enterprise_manager_draft"
+_FIELDS = (
+    "name",
+    "url",
+    "username",
+    "interval_minutes",
+    "allow_plain_http",
+    "password_token",
+    "ca_pem",
+    "pin_sha256",
+    "pinned_pem",
+)
+
+
+def keep_draft(request: HttpRequest, enterprise_manager: EnterpriseManager) -> None:
+    """Remember it, without what its last test said."""
+    request.session[KEY] = {name: getattr(enterprise_manager, name) for name in _FIELDS}
+    request.session.pop(RESULT, None)
+
+
+def read_draft(request: HttpRequest) -> EnterpriseManager | None:
+    plain = request.session.get(KEY)
+    return EnterpriseManager(**plain) if plain else None
+
+
+def drop_draft(request: HttpRequest) -> None:
+    request.session.pop(KEY, None)
+    request.session.pop(RESULT, None)

@@ -1,0 +1,83 @@
+"""Why a list is empty: each reason asks for another sentence and another act."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from restorereports.models import RestoreSession, RestoreSessionScope, User
+from restorereports.models.counts import BoundedCount, count_up_to
+
+from .filters import Chip, RestoreSessionFilter
+from .health import Health, healths
+
+# chip -> the scope's field that it fills
+_SCOPE_FIELD = {
+    "outcome": "outcomes",
+    "backup_server": "backup_servers",
+    "vm": "vm",
+    "vm_exact": "vm_exact",
+    "job_type": "job_types",
+    "state": "states",
+    "enterprise_manager": "enterprise_managers",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Without:
+    """How many rows there would be without one filter."""
+
+    chip: Chip
+    count: BoundedCount
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmptyList:
+    """`reason` is one of no-source, first-sync, never-synced, filters, period."""
+
+    reason: str
+    known: list[Health]
+    without: list[Without] = dataclasses.field(default_factory=list)
+    period_only: BoundedCount | None = None
+
+    @property
+    def blame(self) -> Without | None:
+        """The filter whose removal brings back the most; None when none brings back any."""
+        best = max(self.without, key=lambda w: (w.count.over, w.count.value), default=None)
+        return best if best and best.count.value else None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every source was read within a day: "none" is then a finding, not missing data."""
+        return bool(self.known) and not any(h.stale or h.tone in ("bad", "warn") for h in self.known)
+
+
+def empty_list(filterset: RestoreSessionFilter, reader: User) -> EmptyList:
+    """Leaves each filter out once; a handful of bounded counts, whatever the history holds."""
+    chosen = filterset.scope.enterprise_managers
+    known = [
+        h for h in healths(reader, as_of=filterset.as_of) if not chosen or h.enterprise_manager.pk in chosen
+    ]
+    if not known:
+        return EmptyList(reason="no-source", known=known)
+    if not RestoreSession.objects.visible_to(reader).exists() and all(
+        h.enterprise_manager.last_good_at is None for h in known
+    ):
+        syncing = any(h.icon == "running" for h in known)
+        return EmptyList(reason="first-sync" if syncing else "never-synced", known=known)
+    filters = [chip for chip in filterset.chips if chip.field != "period"]
+    if not filters:
+        return EmptyList(reason="period", known=known)
+    scope = filterset.scope
+    return EmptyList(
+        reason="filters",
+        known=known,
+        without=[Without(chip=chip, count=_count(scope, reader, chip.field)) for chip in filters],
+        period_only=_count(scope, reader, *_SCOPE_FIELD),
+    )
+
+
+def _count(scope: RestoreSessionScope, reader: User, *left_out: str) -> BoundedCount:
+    blank = {f.name: f.default for f in dataclasses.fields(RestoreSessionScope)}
+    fields = {_SCOPE_FIELD[name]: blank[_SCOPE_FIELD[name]] for name in left_out}
+    return count_up_to(dataclasses.replace(scope, **fields).rows(reader))

@@ -1,0 +1,27 @@
+"""The one-time link that makes the first administrator of a new installation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core import signing
+from django.urls import reverse
+
+from restorereports.models import User
+
+SALT = "first-administrator"
+MAX_AGE = timedelta(hours=24)
+
+
+def first_administrator_path() -> str:
+    """The path of the page, good for 24 hours and only while there is no user at all."""
+    return reverse("welcome", args=[signing.dumps("", salt=SALT)])
+
+
+def is_open(token: str) -> bool:
+    """Whether this link still makes an administrator."""
+    try:
+        signing.loads(token, salt=SALT, max_age=MAX_AGE)
+    except signing.BadSignature:
+        return False
+    return not User.objects.exists()

@@ -1,0 +1,93 @@
+"""How an Enterprise Manager's sync is: what the header, the list and its own page say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from restorereports.models import EnterpriseManager, SyncRun, User
+from restorereports.models.enterprise_manager import EM_WINDOW
+
+STALE_AFTER = timedelta(hours=24)
+ALARM_BELOW = timedelta(days=10)
+
+if TYPE_CHECKING:
+
+    class KnownEnterpriseManager(EnterpriseManager):
+        """What `with_health` adds."""
+
+        last_good_at: datetime | None
+        last_attempt_at: datetime | None
+        last_status: str | None
+        last_error: str | None
+else:
+    KnownEnterpriseManager = EnterpriseManager
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """One Enterprise Manager as of a moment. `tone` and `icon` name classes of the stylesheet."""
+
+    enterprise_manager: KnownEnterpriseManager
+    state: str
+    tone: str
+    icon: str
+    stale: bool
+    age: timedelta | None
+    days_left: timedelta | None
+
+    @property
+    def share_left(self) -> str:
+        """Days left as a share of EM's window, for the meter."""
+        return f"{100 * (self.days_left or timedelta()) / EM_WINDOW:.1f}%"
+
+    @property
+    def alarm(self) -> bool:
+        return self.days_left is not None and self.days_left < ALARM_BELOW
+
+
+def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, running: bool) -> Health:
+    """What is known about one; `enterprise_manager` comes from `with_health`."""
+    em = enterprise_manager
+    age = as_of - em.last_good_at if em.last_good_at else None
+    stale = em.is_active and (age > STALE_AFTER if age is not None else as_of - em.created_at > STALE_AFTER)
+    state, tone, icon = _state(em, running=running, stale=stale)
+    return Health(
+        enterprise_manager=em,
+        state=state,
+        tone=tone,
+        icon=icon,
+        stale=stale,
+        age=age,
+        days_left=max(EM_WINDOW - age, timedelta()) if age is not None else None,
+    )
+
+
+def _state(em: KnownEnterpriseManager, *, running: bool, stale: bool) -> tuple[str, str, str]:
+    if em.paused_at:
+        return EnterpriseManager.Pause(em.paused_because).label, "bad", "lock"
+    if running:
+        return (_("Syncing") if em.last_good_at else _("First sync running")), "info", "running"
+    if not em.is_active:
+        return _("Switched off"), "none", "exempt"
+    if stale:
+        return _("Stale, over 24 h"), "warn", "warn"
+    if em.last_status in (SyncRun.Status.FAILED, SyncRun.Status.DIED, SyncRun.Status.STOPPED):
+        return _("Last sync failed"), "warn", "warn"
+    if em.last_good_at is None:
+        return _("Never synced"), "none", "never"
+    return _("Current"), "good", "good"
+
+
+def healths(reader: User, *, as_of: datetime) -> list[Health]:
+    """All that the reader may see, by name; two queries however many there are."""
+    managers = list(EnterpriseManager.objects.visible_to(reader).with_health())
+    running = set(
+        SyncRun.objects.running()
+        .filter(enterprise_manager__in=[em.pk for em in managers])
+        .values_list("enterprise_manager", flat=True)
+    )
+    return [health_of(em, as_of=as_of, running=em.pk in running) for em in managers]

@@ -1,0 +1,59 @@
+"""Log-in, the reader's own account, and the first administrator."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import login, update_session_auth_hash
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import LoginView
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from restorereports.models import User
+
+from ..first_run import is_open
+from ..forms.account import AccountForm, FirstAdministratorForm, zone_names
+
+log_in = LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
+
+
+@sensitive_post_parameters()
+def account(request: HttpRequest) -> HttpResponse:
+    """Two forms on one page: settings, and the password."""
+    changes_password = request.method == "POST" and "new_password1" in request.POST
+    user = User.objects.get(pk=request.user.pk)
+    settings = AccountForm(
+        request.POST if request.method == "POST" and not changes_password else None, instance=user
+    )
+    password = PasswordChangeForm(user, request.POST if changes_password else None)
+    form = password if changes_password else settings
+    if form.is_valid():
+        saved = form.save()
+        update_session_auth_hash(request, saved)
+        messages.success(request, _("The password is changed.") if changes_password else _("Saved."))
+        return redirect("account")
+    context = {"settings": settings, "password": password, "zones": zone_names()}
+    return render(request, "web/account.html", context)
+
+
+@login_not_required
+@sensitive_post_parameters()
+def welcome(request: HttpRequest, token: str) -> HttpResponse:
+    """Make the first administrator; the link is worth nothing once there is a user."""
+    if not is_open(token):
+        sentence = _(
+            "This link made the first administrator, and works once, for 24 hours. "
+            "If there is no account yet, start the installation again: it prints a new one."
+        )
+        return render(request, "web/error_404.html", {"sentence": sentence}, status=404)
+    form = FirstAdministratorForm(request.POST or None)
+    if form.is_valid():
+        with transaction.atomic():
+            user = form.save()
+        login(request, user)
+        return redirect("enterprisemanager-add")
+    return render(request, "web/welcome.html", {"form": form, "zones": zone_names()})

@@ -1,0 +1,194 @@
+"""Enterprise Managers: how their syncs are, one by one and together, and what administrators may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from restorereports.mirror.certificate import CertificateFacts, certificate_facts
+from restorereports.mirror.check import check_enterprise_manager
+from restorereports.models import EnterpriseManager, RestoreSession, SyncRun
+from restorereports.models.counts import count_up_to
+from restorereports.models.enterprise_manager import EM_WINDOW
+from restorereports.tasks import start_due_syncs
+
+from ..access import administrators_only
+from ..checked import keep_result, offered_in, read_result, untried
+from ..forms.enterprise_manager import EnterpriseManagerEditForm, PinForm
+from ..health import health_of, healths
+from ..wake import wake
+
+RUNS_SHOWN = 25
+# A sync writes to the same row meanwhile, so each act saves only what it changes.
+_PAUSE = ("paused_at", "paused_because", "offered_pem")
+_TRUST = ("ca_pem", "pin_sha256", "pinned_pem", "pinned_at")
+_CREDENTIALS = ("password_token", "credentials_changed_at")
+
+
+def _get(request: HttpRequest, pk: int) -> Any:
+    visible = EnterpriseManager.objects.visible_to(request.user)
+    return get_object_or_404(visible.with_health(), pk=pk)
+
+
+@require_safe
+def enterprisemanager_list(request: HttpRequest) -> HttpResponse:
+    context = {"healths": healths(request.user, as_of=timezone.now())}
+    return render(request, "web/enterprisemanager_list.html", context)
+
+
+@require_safe
+def enterprisemanager_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    return _page(request, _get(request, pk))
+
+
+def _page(
+    request: HttpRequest, em: Any, *, pin_form: PinForm | None = None, status: int = 200
+) -> HttpResponse:
+    as_of = timezone.now()
+    runs = list(em.runs.all()[:RUNS_SHOWN])
+    running = next((run for run in runs if run.status == SyncRun.Status.RUNNING), None)
+    rows = RestoreSession.objects.visible_to(request.user).from_enterprise_managers([em.pk])
+    steps = read_result(request, key=_result_key(em))
+    oldest = rows.order_by("started_at", "id").values_list("started_at", flat=True).first()
+    context = {
+        "em": em,
+        "health": health_of(em, as_of=as_of, running=running is not None),
+        "runs": runs,
+        "run": running,
+        "requested": _requested(em, running),
+        "last_good": em.runs.filter(status=SyncRun.Status.GOOD).first(),
+        "last_ended": next((run for run in runs if run.status != SyncRun.Status.RUNNING), None),
+        "known_role": em.runs.exclude(role="").first(),
+        "forgets_at": em.last_good_at + EM_WINDOW if em.last_good_at else None,
+        "count": count_up_to(rows),
+        "oldest": oldest,
+        "servers": em.backup_server_sources.select_related("backup_server").order_by("name", "pk"),
+        "steps": steps,
+        "untried": untried(steps),
+        "tested": offered_in(steps),
+        "pinned": _facts(em.pinned_pem),
+        "offered": _facts(em.offered_pem),
+        "pin_form": pin_form or PinForm(),
+    }
+    return render(request, "web/enterprisemanager_detail.html", context, status=status)
+
+
+def _requested(em: EnterpriseManager, running: SyncRun | None) -> bool:
+    return bool(em.sync_requested_at and not running and em.is_active and not em.paused_at)
+
+
+def _facts(pem: str) -> CertificateFacts | None:
+    """The certificate's facts, or None where there is none that can be read."""
+    try:
+        return certificate_facts(pem) if pem else None
+    except ValidationError:
+        return None
+
+
+def _result_key(em: EnterpriseManager) -> str:
+    return f"enterprise_manager_check_{em.pk}"
+
+
+@require_safe
+def enterprisemanager_progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """The running sync as a fragment; once it has ended the whole page is loaded anew."""
+    em = _get(request, pk)
+    run = em.runs.running().first()
+    context = {"em": em, "run": run, "requested": _requested(em, run)}
+    response = render(request, "web/parts/progress.html", context)
+    if run is None and not context["requested"]:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@require_POST
+@administrators_only
+def enterprisemanager_sync(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sync now: noted in the database, then the workers are woken."""
+    em = _get(request, pk)
+    if em.paused_at or not em.is_active:
+        messages.warning(request, _("No sync was started: it is paused or switched off."))
+        return redirect("enterprisemanager-detail", pk)
+    EnterpriseManager.objects.visible_to(request.user).filter(pk=pk).update(sync_requested_at=timezone.now())
+    wake(start_due_syncs)
+    return redirect("enterprisemanager-detail", pk)
+
+
+@require_POST
+@administrators_only
+def enterprisemanager_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try again after a refused log-on: one attempt with the account as it is."""
+    em = _get(request, pk)
+    if em.paused_because == EnterpriseManager.Pause.LOGON_REFUSED:
+        em.resume()
+        em.sync_requested_at = timezone.now()
+        em.save(update_fields=[*_PAUSE, "sync_requested_at"])
+        wake(start_due_syncs)
+    return redirect("enterprisemanager-detail", pk)
+
+
+@require_POST
+@administrators_only
+def enterprisemanager_pin(request: HttpRequest, pk: int) -> HttpResponse:
+    """Pin the offered certificate, if it is still the one that the page showed."""
+    em = _get(request, pk)
+    tested = offered_in(read_result(request, key=_result_key(em)))
+    offered = _facts(em.offered_pem) or _facts(tested["pem"] if tested else "")
+    form = PinForm(request.POST)
+    if offered is None:
+        messages.warning(request, _("Nothing was pinned: no other certificate is on offer any more."))
+        return redirect("enterprisemanager-detail", pk)
+    if form.is_valid() and form.cleaned_data["sha256"] != offered.sha256:
+        form.add_error("word", _("Yet another certificate is offered now. Compare again."))
+    if not form.is_valid():
+        return _page(request, em, pin_form=form, status=422)
+    at = timezone.now()
+    em.trust_certificate(offered.pem, offered.sha256, at=at)
+    em.offered_pem = ""
+    em.sync_requested_at = at
+    em.save(update_fields=[*_TRUST, *_PAUSE, "sync_requested_at"])
+    request.session.pop(_result_key(em), None)
+    wake(start_due_syncs)
+    messages.success(request, _("The new certificate is pinned; a sync was asked for."))
+    return redirect("enterprisemanager-detail", pk)
+
+
+@require_POST
+@administrators_only
+def enterprisemanager_test(request: HttpRequest, pk: int) -> HttpResponse:
+    """Test the connection as it is set up; the page then shows the steps."""
+    em = _get(request, pk)
+    keep_result(request, list(check_enterprise_manager(em)), key=_result_key(em))
+    return redirect("enterprisemanager-detail", pk)
+
+
+@administrators_only
+def enterprisemanager_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    em = _get(request, pk)
+    shown_name = em.name
+    form = EnterpriseManagerEditForm(request.POST or None, instance=em, password_kept=bool(em.password_token))
+    if form.is_valid():
+        at = timezone.now()
+        em = form.save(commit=False)
+        if form.cleaned_data["password"]:
+            em.set_password(form.cleaned_data["password"], at=at)
+        if "ca_pem" in form.changed_data and em.ca_pem:
+            em.pin_sha256, em.pinned_pem, em.pinned_at = "", "", None
+            if em.paused_because == EnterpriseManager.Pause.CERTIFICATE_CHANGED:
+                em.resume()
+        em.next_sync_at = at
+        em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "next_sync_at"])
+        request.session.pop(_result_key(em), None)
+        wake(start_due_syncs)
+        messages.success(request, _("Saved."))
+        return redirect("enterprisemanager-detail", pk)
+    return render(
+        request, "web/enterprisemanager_edit.html", {"em": em, "form": form, "shown_name": shown_name}
+    )

@@ -1,0 +1,104 @@
+"""Reports: made and in the making, one report, its file, and asking for another."""
+
+from __future__ import annotations
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from restorereports.models import Delivery, Report, ReportSchedule
+from restorereports.reports.files import path_of
+from restorereports.reports.request import request_report
+from restorereports.tasks import render_report
+
+from ..errors import refusal
+from ..forms.account import zone_names
+from ..forms.report import ReportForm
+from ..scope_words import report_rows
+from ..wake import wake
+
+REPORTS_SHOWN = 50
+DELIVERIES_SHOWN = 25
+
+
+@require_safe
+def report_list(request: HttpRequest) -> HttpResponse:
+    """Reports by number, newest first; then the schedules and what became of their mails."""
+    reports = (
+        Report.objects.visible_to(request.user).select_related("requested_by", "schedule").order_by("-pk")
+    )
+    before = request.GET.get("before", "")
+    if before:
+        if not before.isdecimal() or len(before) > 18:
+            return refusal(request, _("The list of reports has no such place."), back=reverse("report-list"))
+        reports = reports.filter(pk__lt=int(before))
+    found = list(reports[: REPORTS_SHOWN + 1])
+    context = {
+        "rows": report_rows(found[:REPORTS_SHOWN], request.user),
+        "before": found[REPORTS_SHOWN - 1].pk if len(found) > REPORTS_SHOWN else None,
+        "first": not before,
+        "schedules": ReportSchedule.objects.all(),
+        "deliveries": Delivery.objects.select_related("schedule", "report")[:DELIVERIES_SHOWN],
+    }
+    return render(request, "web/report_list.html", context)
+
+
+def _get(request: HttpRequest, pk: int) -> Report:
+    visible = Report.objects.visible_to(request.user).select_related("requested_by", "schedule")
+    return get_object_or_404(visible, pk=pk)
+
+
+@require_safe
+def report_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One report; while it is in the making the page, or its fragment by htmx, is asked again."""
+    report = _get(request, pk)
+    pending = report.status in (Report.Status.WAITING, Report.Status.RENDERING)
+    context = {
+        "row": report_rows([report], request.user)[0],
+        "report": report,
+        "pending": pending,
+        "file_there": report.status == Report.Status.READY and path_of(report).is_file(),
+        "deliveries": report.deliveries.select_related("schedule"),
+    }
+    if not request.htmx:
+        return render(request, "web/report_detail.html", context)
+    response = render(request, "web/parts/report_status.html", context)
+    if not pending:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@require_safe
+def report_file(request: HttpRequest, pk: int) -> FileResponse:
+    """The PDF as it was made, as an attachment."""
+    report = _get(request, pk)
+    path = path_of(report)
+    if report.status != Report.Status.READY or not path.is_file():
+        raise Http404
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=report.file_name or f"{report}.pdf",
+        content_type="application/pdf",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+def report_add(request: HttpRequest) -> HttpResponse:
+    """Ask for a report; every reader may."""
+    initial = {"zone": request.user.zone}
+    form = ReportForm(request.POST or None, reader=request.user, initial=initial)
+    if form.is_valid():
+        report = request_report(
+            scope=form.scope(),
+            zone=form.cleaned_data["zone"],
+            organisation=form.cleaned_data["organisation"],
+            requested_by=request.user,
+            at=timezone.now(),
+        )
+        wake(render_report, report.pk)
+        return redirect("report-detail", report.pk)
+    return render(request, "web/report_add.html", {"form": form, "zones": zone_names()})

@@ -1,0 +1,56 @@
+"""Schedules of monthly reports, and sending again what was given up."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from restorereports.models import Delivery, ReportSchedule
+from restorereports.tasks import start_due_reports
+
+from ..access import administrators_only
+from ..forms.account import zone_names
+from ..forms.report import ReportScheduleForm
+from ..wake import wake
+
+
+@administrators_only
+def reportschedule_add(request: HttpRequest) -> HttpResponse:
+    return _edit(request, ReportSchedule())
+
+
+@administrators_only
+def reportschedule_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    return _edit(request, get_object_or_404(ReportSchedule, pk=pk))
+
+
+def _edit(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
+    shown_name = schedule.name
+    form = ReportScheduleForm(request.POST or None, instance=schedule, reader=request.user)
+    if form.is_valid():
+        form.save()
+        wake(start_due_reports)
+        messages.success(request, _("Saved."))
+        return redirect("report-list")
+    context = {"form": form, "shown_name": shown_name, "zones": zone_names()}
+    return render(request, "web/reportschedule_form.html", context)
+
+
+@require_POST
+@administrators_only
+def delivery_resend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send again what was given up: the same report, with its tries counted anew."""
+    delivery = get_object_or_404(Delivery, pk=pk)
+    changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.GIVEN_UP).update(
+        status=Delivery.Status.RETRYING, attempts=0, next_try_at=timezone.now()
+    )
+    if changed:
+        wake(start_due_reports)
+        messages.success(request, _("It will be sent again."))
+    else:
+        messages.warning(request, _("It was not given up, so there is nothing to send again."))
+    return redirect("report-list")

@@ -1,0 +1,167 @@
+"""The list of restore sessions, one restore session, and what the current filter exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+from django_filters.views import FilterView
+from django_tables2 import SingleTableMixin
+
+from restorereports.models import RestoreSession, RestoreSessionSource
+from restorereports.models.counts import by_outcome, count_up_to
+from restorereports.models.keyset import Order, page_of, position_of
+from restorereports.reports.request import request_report
+from restorereports.reports.sessions_csv import stream
+from restorereports.tasks import render_report
+
+from ..empty import empty_list
+from ..errors import refusal
+from ..filters import RestoreSessionFilter
+from ..paging import DEFAULT_SORT, SIZES, AddressUnreadable, ListPage, read_page
+from ..report_scope import bounded
+from ..sumline import sum_line
+from ..tables import PageData, RestoreSessionTable
+from ..wake import wake
+
+UID_PREFIX = "urn:veeam:RestoreSession:"
+
+
+def _filterset(request: HttpRequest, *, as_of: datetime) -> RestoreSessionFilter:
+    return RestoreSessionFilter(request.GET, request=request, as_of=as_of)
+
+
+class RestoreSessionListView(SingleTableMixin, FilterView):
+    """The start page: filters on the left, sum line, one keyset page of rows."""
+
+    table_class = RestoreSessionTable
+    table_pagination = False
+    filterset_class = RestoreSessionFilter
+    template_name = "web/restoresession_list.html"
+    page: ListPage
+
+    def get_filterset(self, filterset_class: Any) -> RestoreSessionFilter:
+        return _filterset(self.request, as_of=timezone.now())
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().get(request, *args, **kwargs)
+        except AddressUnreadable as unreadable:
+            return refusal(request, str(unreadable), back=reverse("restoresession-list"))
+        return response
+
+    def get_table_data(self) -> PageData:
+        return PageData(self.page.rows)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        valid = self.filterset.is_valid()
+        rows = self.object_list.select_related("backup_server").prefetch_related(_source_names())
+        self.page = read_page(rows, self.request.GET)
+        context: dict[str, Any] = super().get_context_data(page=self.page, valid=valid, **kwargs)
+        by_start = self.page.sort == DEFAULT_SORT
+        context |= {
+            "zone": self.request.user.zone,
+            "sizes": SIZES,
+            "newer_word": _("Newer") if by_start else _("Previous"),
+            "older_word": _("Older") if by_start else _("Next"),
+        }
+        if not valid:
+            return context
+        count = count_up_to(self.object_list)
+        counts = None if count.over else by_outcome(self.object_list)
+        return context | {
+            "count": count,
+            "sum_line": counts and sum_line(counts, self.filterset),
+            "chips": self.filterset.chips,
+            "period_query": self.filterset.query_of_period,
+            "empty": None if self.page.rows else empty_list(self.filterset, self.request.user),
+        }
+
+
+def _source_names() -> Prefetch:
+    """The names of the Enterprise Managers that show a row, without the payloads."""
+    sources = RestoreSessionSource.objects.select_related("enterprise_manager")
+    return Prefetch("sources", sources.only("restore_session_id", "enterprise_manager__name"))
+
+
+def restoresession_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One restore session: every field, each source with its payload, the neighbours by start."""
+    visible = RestoreSession.objects.visible_to(request.user)
+    row = get_object_or_404(visible.select_related("backup_server"), pk=pk)
+    order = Order()
+    here = position_of(row, order)
+    newer = page_of(visible, order, size=1, at=here, backwards=True).rows
+    older = page_of(visible, order, size=1, at=here).rows
+    sources = row.sources.select_related("enterprise_manager", "first_seen_run", "changed_run")
+    context = {
+        "row": row,
+        "sources": list(sources.order_by("first_seen_at", "pk")),
+        "newer": newer[0] if newer else None,
+        "older": older[0] if older else None,
+    }
+    return render(request, "web/restoresession_detail.html", context)
+
+
+def _scope_or_refusal(request: HttpRequest, *, as_of: datetime) -> Any:
+    filterset = _filterset(request, as_of=as_of)
+    if filterset.is_valid():
+        return filterset.scope, None
+    sentence = _("The filter cannot be read: %s") % " ".join(
+        str(error) for errors in filterset.errors.values() for error in errors
+    )
+    return None, refusal(
+        request, sentence, back=f"{reverse('restoresession-list')}?{request.GET.urlencode()}"
+    )
+
+
+@require_safe
+def restoresession_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The current filter as CSV, all rows, streamed."""
+    as_of = timezone.now()
+    scope, refused = _scope_or_refusal(request, as_of=as_of)
+    if refused:
+        return refused
+    lines: Iterator[str] = stream(scope, reader=request.user)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    name = f"restore-sessions-{as_of:%Y%m%dT%H%M%SZ}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_POST
+def restoresession_pdf(request: HttpRequest) -> HttpResponse:
+    """Ask for the PDF of the current filter; the page of the report says when it is there."""
+    as_of = timezone.now()
+    scope, refused = _scope_or_refusal(request, as_of=as_of)
+    if refused:
+        return refused
+    report = request_report(
+        scope=bounded(scope, request.user, as_of=as_of),
+        zone=request.user.zone,
+        organisation="",
+        requested_by=request.user,
+        at=as_of,
+    )
+    wake(render_report, report.pk)
+    return redirect("report-detail", report.pk)
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    """The search in the head: a restore session's id goes to it, other text to the list of all time."""
+    text = request.GET.get("q", "").strip()
+    found = RestoreSession.objects.visible_to(request.user).filter(uid__in=[text, UID_PREFIX + text])
+    ids = list(found.values_list("pk", flat=True)[:2]) if text else []
+    if len(ids) == 1:
+        return redirect("restoresession-detail", ids[0])
+    query = urlencode({"period": "all", "vm": text})
+    return HttpResponseRedirect(f"{reverse('restoresession-list')}?{query}")

@@ -1,0 +1,167 @@
+"""Rows for tests, each with the least that a test does not care about."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from restorereports.models import (
+    BackupServer,
+    BackupServerSource,
+    EnterpriseManager,
+    Outcome,
+    Report,
+    ReportSchedule,
+    RestoreSession,
+    RestoreSessionSource,
+    SyncRun,
+    User,
+    VirtualMachine,
+)
+from restorereports.models.restore_session import VM_SORT_LENGTH
+from restorereports.models.virtual_machine import name_key
+
+PASSWORD = "correct horse battery staple"
+START = datetime(2026, 10, 14, 20, 10, 2, 17000, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_user(role: str = User.Role.AUDITOR, **values: Any) -> User:
+    values.setdefault("username", f"person-{next(_numbers)}")
+    return User.objects.create_user(password=PASSWORD, role=role, **values)
+
+
+def make_enterprise_manager(**values: Any) -> EnterpriseManager:
+    number = next(_numbers)
+    values = {
+        "name": f"em-{number}",
+        "url": f"https://em-{number}.example.test:9398",
+        "username": "EXAMPLE\\svc-read",
+    } | values
+    enterprise_manager = EnterpriseManager(**values)
+    enterprise_manager.set_password("the password of the account", at=START)
+    enterprise_manager.save()
+    return enterprise_manager
+
+
+def make_backup_server(
+    enterprise_manager: EnterpriseManager | None = None, *, name: str = "", **values: Any
+) -> BackupServer:
+    number = next(_numbers)
+    uid = f"urn:veeam:BackupServer:{number:08}-0000-4000-8000-000000000000"
+    values = {"uid": uid, "name": name or f"vbr-{number}", "first_seen_at": START} | values
+    server = BackupServer.objects.create(**values)
+    if enterprise_manager:
+        BackupServerSource.objects.create(
+            enterprise_manager=enterprise_manager,
+            backup_server=server,
+            uid=server.uid,
+            name=server.name,
+            first_seen_at=START,
+        )
+    return server
+
+
+def make_run(enterprise_manager: EnterpriseManager, **values: Any) -> SyncRun:
+    started_at = values.pop("started_at", START)
+    values = {
+        "kind": SyncRun.Kind.INCREMENTAL,
+        "status": SyncRun.Status.GOOD,
+        "heartbeat_at": started_at,
+        "ended_at": None
+        if values.get("status") == SyncRun.Status.RUNNING
+        else started_at + timedelta(seconds=7),
+    } | values
+    return SyncRun.objects.create(enterprise_manager=enterprise_manager, started_at=started_at, **values)
+
+
+def make_restore_session(
+    backup_server: BackupServer | None = None,
+    *,
+    enterprise_manager: EnterpriseManager | None = None,
+    run: SyncRun | None = None,
+    vm_name: str = "payroll-db2",
+    **values: Any,
+) -> RestoreSession:
+    """A finished success of 31 minutes, unless told otherwise; `outcome` follows state and result."""
+    number = next(_numbers)
+    server = backup_server or make_backup_server(enterprise_manager)
+    started_at = values.pop("started_at", START)
+    values = {
+        "uid": f"urn:veeam:RestoreSession:{number:08}-0000-4000-8000-000000000000",
+        "name": f"{vm_name}@{started_at:%Y-%m-%d %H:%M:%S}",
+        "job_type": "RestoreVm",
+        "state": "Stopped",
+        "result": "Success",
+        "progress": 100,
+        "first_seen_at": started_at,
+        "vm_sort": vm_name[:VM_SORT_LENGTH],
+    } | values
+    if "ended_at" not in values:
+        stopped = values["state"] == "Stopped"
+        values["ended_at"] = started_at + timedelta(minutes=31) if stopped else None
+    if "duration_ms" not in values and values["ended_at"]:
+        values["duration_ms"] = int((values["ended_at"] - started_at).total_seconds() * 1000)
+    values.setdefault("outcome", Outcome.of(state=values["state"], result=values["result"]))
+    row = RestoreSession.objects.create(
+        backup_server=server,
+        virtual_machine=_virtual_machine(server, vm_name) if vm_name else None,
+        vm_name=vm_name,
+        started_at=started_at,
+        **values,
+    )
+    if enterprise_manager:
+        make_source(row, enterprise_manager, run=run)
+    return row
+
+
+def _virtual_machine(server: BackupServer, name: str) -> VirtualMachine:
+    found, _created = VirtualMachine.objects.get_or_create(
+        backup_server=server,
+        name_key=name_key(name),
+        object_ref="",
+        defaults={"name": name, "first_seen_at": START},
+    )
+    return found
+
+
+def make_source(
+    row: RestoreSession,
+    enterprise_manager: EnterpriseManager,
+    *,
+    run: SyncRun | None = None,
+    payload: str = '<RestoreSession Name="payroll-db2"/>',
+    **values: Any,
+) -> RestoreSessionSource:
+    values = {
+        "uid": row.uid,
+        "first_seen_at": row.first_seen_at,
+        "first_seen_run": run or enterprise_manager.runs.first() or make_run(enterprise_manager),
+        "payload_digest": hashlib.sha256(payload.encode()).digest(),
+        "payload_zlib": zlib.compress(payload.encode()),
+    } | values
+    return RestoreSessionSource.objects.create(
+        restore_session=row, enterprise_manager=enterprise_manager, **values
+    )
+
+
+def make_report(**values: Any) -> Report:
+    values = {
+        "scope": {"start": "2026-07-01T00:00:00+00:00", "end": "2026-10-01T00:00:00+00:00"},
+        "zone": "UTC",
+        "created_at": START,
+    } | values
+    return Report.objects.create(**values)
+
+
+def make_schedule(**values: Any) -> ReportSchedule:
+    values = {
+        "name": f"schedule-{next(_numbers)}",
+        "recipients": "auditor@example.test",
+        "zone": "UTC",
+        "first_month": START.date().replace(day=1),
+    } | values
+    return ReportSchedule.objects.create(**values)

@@ -1,0 +1,52 @@
+"""People who are logged in, and workers that only note that they were woken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from restorereports.models import User
+from tests.factories import make_user
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
+    """What was sent to the workers: task names and arguments."""
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+    monkeypatch.setattr(
+        "celery.app.task.Task.apply_async", lambda task, args=(), **_options: sent.append((task.name, args))
+    )
+    return sent
+
+
+@pytest.fixture
+def auditor(db: None) -> User:
+    return make_user(User.Role.AUDITOR, username="c.specimen")
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_user(User.Role.ADMINISTRATOR, username="b.sample")
+
+
+@pytest.fixture
+def page(client: Client, auditor: User) -> Client:
+    """A browser in which an auditor is logged in."""
+    client.force_login(auditor)
+    return client
+
+
+@pytest.fixture
+def admin_page(administrator: User) -> Client:
+    """A browser in which an administrator is logged in."""
+    client = Client()
+    client.force_login(administrator)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _no_collected_files(settings: Any) -> None:
+    """Tests of single pages need no collected static files."""
+    settings.WHITENOISE_AUTOREFRESH = True
