@@ -176,17 +176,19 @@ class EnterpriseManagerClient:
 
     def infer_role(self) -> str:
         """The least role that fits what is refused; EM itself tells no account its role."""
-        signs = (
-            (query_path("RestoreSession", format_="References", page_size=1), EXCHANGE_OPERATOR),
-            ("/backupServers", VM_OPERATOR),
-            (query_path("Job", format_="References", page_size=1), PORTAL_USER),
-        )
-        for path, role in signs:
-            try:
-                self._get(path)
-            except Forbidden:
-                return role
-        return PORTAL_ADMINISTRATOR
+        if self._is_refused(query_path("RestoreSession", format_="References", page_size=1)):
+            return EXCHANGE_OPERATOR
+        if self._is_refused("/backupServers"):
+            return VM_OPERATOR
+        jobs = query_path("Job", format_="References", page_size=1)
+        return PORTAL_USER if self._is_refused(jobs, or_answered=(400, 404, 500)) else PORTAL_ADMINISTRATOR
+
+    def _is_refused(self, path: str, *, or_answered: tuple[int, ...] = ()) -> bool:
+        """Whether the answer is 403, or one of these: a sign that is not needed must not end a run."""
+        try:
+            return self._get_unless(path, gone=or_answered) is None
+        except Forbidden:
+            return True
 
     def _get(self, path: str, *, at_most: int | None = None) -> etree._Element:
         """The document at `path` below /api; on 401 one new log-on and the same request again."""

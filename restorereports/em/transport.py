@@ -1,6 +1,6 @@
 """One HTTP exchange with Enterprise Manager: a request out, a bounded answer back, or a failure of ours.
 
-No answer may be larger than 32 MiB (a page of 500 restore sessions has about 1 MiB) or come packed, since a
+No answer may be larger than 16 MiB (a page of 500 restore sessions has about half of one) or come packed, since a
 packed one has no bound.
 """
 
@@ -30,7 +30,7 @@ from restorereports.em.trust import (
 from restorereports.em.waiting import call_within, never
 from restorereports.em.wire import Http, TrustingOnly, Wire
 
-MAX_BODY = 32 * 1024 * 1024
+MAX_BODY = 16 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 

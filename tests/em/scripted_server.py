@@ -67,9 +67,11 @@ class ScriptedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.context = context
         self.asked: list[Asked] = []
+        self.connections = 0
         self.scripts: dict[tuple[str, str], Script] = {}
 
     def finish_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
         if self.context is not None:
             request.settimeout(5)
             request = self.context.wrap_socket(request, server_side=True)

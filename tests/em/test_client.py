@@ -370,6 +370,34 @@ def test_the_role_shows_in_what_is_refused(
         assert client.infer_role().startswith(role)
 
 
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_query_for_jobs_that_is_not_answered_claims_no_higher_role(
+    em: ScriptedServer, client_of: ClientOf, status: int
+) -> None:
+    jobs = error(status, "Unknown type.")
+    em.on(
+        "GET", "/api/query", lambda asked: jobs if asked.query["type"] == "Job" else Reply(query_result([]))
+    )
+
+    with client_of(em) as client:
+        assert client.infer_role() == "Portal User"
+
+
+def test_a_server_in_trouble_has_no_role_to_show(em: ScriptedServer, client_of: ClientOf) -> None:
+    em.on("GET", "/api/backupServers", error(500, "Oops."))
+
+    with client_of(em) as client, pytest.raises(ServerFailing):
+        client.infer_role()
+
+
+def test_one_connection_serves_a_whole_run(em: ScriptedServer, client_of: ClientOf) -> None:
+    with client_of(em) as client:
+        client.infer_role()
+        list(client.restore_session_pages(since=None))
+
+    assert em.connections == 1
+
+
 @pytest.mark.parametrize(
     "reply",
     [

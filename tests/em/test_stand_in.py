@@ -27,7 +27,7 @@ from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 
 NOW = datetime(2031, 5, 6, 12, tzinfo=UTC)
-ROWS = 700
+ROWS = 350
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_every_row_arrives_field_by_field_however_awkward(server: StandInServer,
     assert by_uid == {record.uid: expected(record) for record in records}
 
 
-@pytest.mark.parametrize("page_size", [1000, 100, 70])
+@pytest.mark.parametrize("page_size", [1000, 50, 33])
 def test_the_size_of_a_page_changes_nothing(server: StandInServer, history: World, page_size: int) -> None:
     uids = {entity.uid for entity in mirrored(server, page_size=page_size)}
 
@@ -155,7 +155,7 @@ def test_backup_servers_arrive(server: StandInServer, history: World) -> None:
 
 
 def test_no_logon_session_is_left_behind(server: StandInServer) -> None:
-    mirrored(server, page_size=200)
+    mirrored(server, page_size=100)
 
     deleted = [request for request in server.requests if request.method == "DELETE"]
     assert [request.status for request in deleted] == [204]
@@ -251,7 +251,7 @@ Arm = Callable[[Faults], object]
 def test_a_passing_fault_loses_no_row(server: StandInServer, history: World, arm: Arm) -> None:
     arm(server.faults)
 
-    uids = {entity.uid for entity in mirrored(server, page_size=100)}
+    uids = {entity.uid for entity in mirrored(server, page_size=50)}
 
     assert uids == {record.uid for record in history.visible_sessions()}
 
@@ -277,7 +277,7 @@ def test_a_lasting_fault_ends_the_run_and_logs_off(
     arm(server.faults)
 
     with pytest.raises(failure):
-        mirrored(server, page_size=100)
+        mirrored(server, page_size=50)
 
     assert server.requests[-1].method == "DELETE"
 
@@ -327,7 +327,7 @@ def test_an_idle_logon_session_is_opened_anew() -> None:
 def test_another_host_in_the_links_is_never_asked(server: StandInServer, history: World) -> None:
     server.switches.href_host = "elsewhere.example.test:1"
 
-    count = len(mirrored(server, page_size=300))
+    count = len(mirrored(server, page_size=150))
 
     server.switches.href_host = None
     assert count == len(history.visible_sessions())
