@@ -154,9 +154,10 @@ def _page(parameters: Parameters, rows: int, switches: Switches) -> tuple[int, i
 
 
 def _positive(text: str, name: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or not int(text[:12]):
+    digits = text.strip()[:12]
+    if not digits.isascii() or not digits.isdigit() or not int(digits):
         raise BadFilter(f"{name} must be a positive number.")
-    return int(text[:12])
+    return int(digits)
 
 
 def _paging(call: Call, number: int, size: int, pages: int) -> Json:

@@ -116,6 +116,17 @@ def test_rows_come_and_go_between_pages(em: Caller, server: StandInServer, world
     assert len(first) == 3
 
 
+def test_a_callback_that_fails_breaks_the_connection_and_is_told(
+    em: Caller, server: StandInServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.faults.call(lambda: {}["missing"])
+
+    with pytest.raises(requests.exceptions.ConnectionError):
+        em.query()
+
+    assert "KeyError: 'missing'" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("json", [False, True])
 def test_the_number_of_pages_is_a_lie(em: Caller, server: StandInServer, json: bool) -> None:
     server.faults.pages_count(7)

@@ -236,5 +236,11 @@ def test_a_logon_session_shows_itself(em: Caller) -> None:
     assert text(xml(answer), "SessionId") == em.session_id
 
 
+def test_an_account_can_be_added_while_the_server_runs(server: StandInServer, caller: Calling) -> None:
+    server.accounts.append(Account("later", "secret"))
+
+    assert caller(server, None).log_on("later", "secret").status_code == 201
+
+
 def test_logging_off_twice_finds_nothing(server: StandInServer) -> None:
     assert server.logons.log_off("unknown") is False

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from json import loads
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
+from restorereports.emulator.api import answer
 from restorereports.emulator.clock import ManualClock
+from restorereports.emulator.exchange import Request
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from tests.emulator.client import Caller, error, rows, text
@@ -255,3 +259,35 @@ def test_the_answer_equals_the_filter_applied_to_the_rows(
     )
 
     assert {row.get("UID") for row in rows(answer)} == expected
+
+
+NAMES = st.sampled_from(["type", "format", "filter", "sortAsc", "sortDesc", "pageSize", "page", "v", ""])
+VALUES = st.sampled_from(
+    [
+        "RestoreSession",
+        "Entities",
+        "Name==a",
+        "CreationTime>=0001-01-01T00:00:00%2b02:00",
+        "CreationTime",
+        "5",
+        "%20" * 13 + "5",
+    ]
+) | st.text(alphabet='%2Bé"<>=;,() 0Az²\u202e', max_size=12)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=5), st.booleans())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_query_is_answered_or_refused(
+    server: StandInServer, pairs: list[tuple[str, str]], json: bool
+) -> None:
+    token = (server.logons.log_on("Basic bWlycm9yOm1pcnJvcg==") or pytest.fail("no logon")).token
+    query = "&".join(f"{name}={value}" for name, value in pairs).encode().decode("latin-1")
+    headers = {"x-restsvcsessionid": token, "accept": "application/json" if json else "*/*"}
+
+    reply = answer(server.service, Request("GET", "/api/query", query, headers), scheme="https")
+
+    assert reply.status in {200, 400, 403}
+    if json:
+        loads(reply.body)
+    else:
+        etree.fromstring(reply.body)

@@ -150,6 +150,12 @@ def test_one_system_session_is_found_by_its_guid(
     assert listed["Result"]["Result"] == "CompletedSuccessfully"
 
 
+def test_a_world_that_is_collected_at_once_has_one_system_session(
+    server: StandInServer, caller: Calling
+) -> None:
+    assert len(rows(caller(server, "admin").call("systemSessions"), "Sessions")) == 1
+
+
 def test_the_query_service_lists_the_types_of_the_role(em: Caller) -> None:
     found = [link.get("Type") for link in rows(em.call("querySvc"), "Link")]
 

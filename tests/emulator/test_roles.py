@@ -22,6 +22,7 @@ ALLOWED = {
     "query?type=BackupServer": (ADMINISTRATOR, USER),
     "query?type=BackupJobSession": (ADMINISTRATOR, USER),
     "query?type=BackupTaskSession": (ADMINISTRATOR, USER),
+    "query?type=Job": (ADMINISTRATOR,),
     "querySvc": (ADMINISTRATOR, USER, *OPERATORS),
     "backupServers": (ADMINISTRATOR, USER),
     "vmRestorePoints": (ADMINISTRATOR, USER, *OPERATORS),

@@ -7,6 +7,7 @@ import pytest
 
 from restorereports.emulator.clock import ManualClock, utc_now
 from restorereports.emulator.history import History
+from restorereports.emulator.selection import Shuffled
 from restorereports.emulator.stamps import to_us
 from restorereports.emulator.world import World
 from tests.emulator.conftest import EPOCH
@@ -381,6 +382,29 @@ def test_a_snapshot_builds_only_the_rows_that_are_looked_at(monkeypatch: pytest.
     assert len(rows) > 19_000
     assert page[0].created_at >= EPOCH - timedelta(days=30)
     assert len(built) == 50
+
+
+def test_a_row_read_after_the_clock_is_turned_back_is_the_row_of_then() -> None:
+    clock = at(12)
+    world = drawn(clock, collect_interval=0, live_interval=300)
+    running = next(
+        row for row in world.visible_sessions() if row.state == "Working" and row.created_at > EPOCH
+    )
+    clock.advance(86_400)
+    final = world.find_session(running.guid)
+
+    clock.advance(-86_400)
+
+    assert final is not None
+    assert final.state != "Working"
+    assert world.find_session(running.guid) == running
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 100, 251])
+def test_a_shuffled_sequence_has_every_number_once(count: int) -> None:
+    found = list(Shuffled(range(count)))
+
+    assert sorted(found) == list(range(count))
 
 
 def test_a_clock_can_be_set(clock: ManualClock) -> None:
