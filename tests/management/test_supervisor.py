@@ -20,7 +20,7 @@ STUBBORN = [
     sys.executable,
     "-c",
     "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); print('up', flush=True); time.sleep(60)",
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); print('both are here', flush=True); time.sleep(60)",
 ]
 
 
@@ -48,7 +48,7 @@ def test_a_stubborn_child_and_its_own_child_end_too(monkeypatch) -> None:
 
     with Supervisor([program]) as supervisor:
         supervisor.start()
-        wait_until(lambda: "up" in supervisor.log_of(program).read_text())
+        wait_until(lambda: "both are here" in supervisor.log_of(program).read_text())
         family = [
             program.process.pid,
             *(child.pid for child in psutil.Process(program.process.pid).children()),
