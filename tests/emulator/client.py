@@ -72,7 +72,7 @@ def paging(answer: requests.Response) -> tuple[dict[str, int], dict[str, str]]:
     """Numbers and links of PagingInfo."""
     info = next(xml(answer).iter(f"{NAMESPACE}PagingInfo"))
     links = {link.get("Rel", ""): link.get("Href", "") for link in info.iter(f"{NAMESPACE}Link")}
-    return {name: int(str(value)) for name, value in info.attrib.items()}, links
+    return {str(name): int(str(value)) for name, value in info.attrib.items()}, links
 
 
 def error(answer: requests.Response) -> tuple[int, str]:

@@ -27,7 +27,7 @@ SMALL = ["--sessions", "40", "--servers", "2", "--port", "0"]
 
 def options(*words: str) -> dict[str, Any]:
     parser = ArgumentParser()
-    Command().add_arguments(parser)  # type: ignore[arg-type]
+    Command().add_arguments(parser)
     return vars(parser.parse_args([*SMALL, *words]))
 
 
@@ -203,6 +203,15 @@ def test_a_state_directory_that_cannot_be_is_told_in_one_sentence(tmp_path: Path
     wanted = options("--state-dir", str(file))
 
     with pytest.raises(CommandError, match=f"^The state directory {file} cannot be used: File exists.$"):
+        make_server(wanted, make_accounts(wanted))
+
+
+def test_a_damaged_key_is_told_in_one_sentence(tmp_path: Path) -> None:
+    kept_certificate(tmp_path)
+    (tmp_path / "em-key.pem").write_text("damaged")
+    wanted = options("--state-dir", str(tmp_path))
+
+    with pytest.raises(CommandError, match="The certificate or key kept in .* is damaged: delete both"):
         make_server(wanted, make_accounts(wanted))
 
 

@@ -119,7 +119,8 @@ def test_rows_come_and_go_between_pages(em: Caller, server: StandInServer, world
 def test_a_callback_that_fails_breaks_the_connection_and_is_told(
     em: Caller, server: StandInServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server.faults.call(lambda: {}["missing"])
+    nothing: dict[str, str] = {}
+    server.faults.call(lambda: nothing["missing"])
 
     with pytest.raises(requests.exceptions.ConnectionError):
         em.query()

@@ -39,7 +39,7 @@ def test_json_is_sent_when_it_is_accepted_at_all(em: Caller, accept: str, conten
 
 def flat(element: etree._Element) -> dict[str, Any]:
     """An XML entity in the shape of its JSON, without the nulls."""
-    found: dict[str, Any] = dict(element.attrib)
+    found: dict[str, Any] = {str(name): value for name, value in element.attrib.items()}
     for child in element:
         name = etree.QName(child).localname
         if name == "Links":
@@ -59,7 +59,7 @@ def plain(value: Any) -> Any:
 
 
 def test_xml_and_json_tell_the_same(em_with_history: Caller) -> None:
-    parameters = {"sortAsc": "CreationTime", "pageSize": 1500}
+    parameters: dict[str, Any] = {"sortAsc": "CreationTime", "pageSize": 1500}
 
     from_xml = [flat(row) for row in rows(em_with_history.query(**parameters))]
     body = em_with_history.query(json=True, **parameters).json()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from restorereports.emulator.clock import ManualClock, utc_now
-from restorereports.emulator.history import History
+from restorereports.emulator.history import Fate, History
 from restorereports.emulator.selection import Shuffled
 from restorereports.emulator.stamps import to_us
 from restorereports.emulator.world import World
@@ -371,9 +371,14 @@ def test_restore_points_can_be_added_and_removed(world: World) -> None:
 
 def test_a_snapshot_builds_only_the_rows_that_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     world = drawn(at(12), sessions=20_000)
-    built = []
+    built: list[int] = []
     fate = History.fate
-    monkeypatch.setattr(History, "fate", lambda self, number: built.append(number) or fate(self, number))
+
+    def count(self: History, number: int) -> Fate:
+        built.append(number)
+        return fate(self, number)
+
+    monkeypatch.setattr(History, "fate", count)
 
     rows = world.visible()
     begin = rows.first_from(to_us(EPOCH - timedelta(days=30)))

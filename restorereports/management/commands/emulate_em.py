@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import threading
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -90,17 +91,7 @@ def make_server(options: dict[str, Any], accounts: list[Account]) -> StandInServ
         epoch = read_epoch(options["epoch"]) or kept_epoch(state_dir, now=utc_now())
     except OSError as error:
         raise CommandError(f"The state directory {state_dir} cannot be used: {error.strerror}.") from error
-    for name, least in (("sessions", 0), ("servers", 1), ("live_interval", 0), ("collect_interval", 0)):
-        if options[name] < least:
-            raise CommandError(f"--{name.replace('_', '-')} must be at least {least}.")
-    world = World(
-        seed=options["seed"],
-        sessions=options["sessions"],
-        servers=options["servers"],
-        epoch=epoch,
-        live_interval=options["live_interval"],
-        collect_interval=options["collect_interval"],
-    )
+    world = make_world(options, epoch=epoch)
     switches = Switches(
         json_casing=options["json_casing"],
         nulls=options["null_policy"],
@@ -119,9 +110,26 @@ def make_server(options: dict[str, Any], accounts: list[Account]) -> StandInServ
             host=bind,
             port=port,
         )
+    except ssl.SSLError as error:
+        raise CommandError(f"The certificate or key kept in {state_dir} is damaged: delete both.") from error
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"Port {port} on {bind} cannot be used: {reason}.") from error
+
+
+def make_world(options: dict[str, Any], *, epoch: datetime) -> World:
+    """The invented data. CommandError for numbers out of range."""
+    for name, least in (("sessions", 0), ("servers", 1), ("live_interval", 0), ("collect_interval", 0)):
+        if options[name] < least:
+            raise CommandError(f"--{name.replace('_', '-')} must be at least {least}.")
+    return World(
+        seed=options["seed"],
+        sessions=options["sessions"],
+        servers=options["servers"],
+        epoch=epoch,
+        live_interval=options["live_interval"],
+        collect_interval=options["collect_interval"],
+    )
 
 
 def read_epoch(text: str | None) -> datetime | None:
