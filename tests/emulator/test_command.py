@@ -211,7 +211,7 @@ def test_a_damaged_key_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "em-key.pem").write_text("damaged")
     wanted = options("--state-dir", str(tmp_path))
 
-    with pytest.raises(CommandError, match="The certificate or key kept in .* is damaged: delete both"):
+    with pytest.raises(CommandError, match=r"The certificate or key kept in .* is damaged: delete both"):
         make_server(wanted, make_accounts(wanted))
 
 
