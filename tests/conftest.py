@@ -1,25 +1,14 @@
-"""Every test runs in a VAR_DIR of its own and reaches nothing but 127.0.0.1."""
+"""Every test reaches nothing but 127.0.0.1; the randomised ones are ten times as many with SOAK=1."""
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
-os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="restore-reports-tests-")
-atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
-os.environ.setdefault("SECRET_KEY", "a key for the tests alone, of sufficient length to satisfy the checks")
-for name in (
-    "CELERY_BROKER_URL",
-    "EMAIL_URL",
-    "CREDENTIALS_KEY",
-    "TRUSTED_PROXY",
-    "TIME_ZONE",
-    "ALLOWED_HOSTS",
-):
-    os.environ.pop(name, None)
+hypothesis_settings.register_profile("test", deadline=None)
+hypothesis_settings.register_profile("soak", deadline=None, max_examples=1000)
+hypothesis_settings.load_profile("soak" if os.environ.get("SOAK") else "test")
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,0 +1,17 @@
+"""Loaded before the settings (`-p tests.environment`): every run has a VAR_DIR and a key of its own."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_folder = tempfile.mkdtemp(prefix="restore-reports-tests-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+for name in (
+    *("ALLOWED_HOSTS", "CELERY_BROKER_URL", "CREDENTIALS_KEY", "EMAIL_URL", "EM_PROXY"),
+    *("LOG_LEVEL", "TIME_ZONE", "TRUSTED_PROXY", "WAKE_UP_SECONDS"),
+):
+    os.environ.pop(name, None)
+os.environ["VAR_DIR"] = _folder
+os.environ["SECRET_KEY"] = "a key for the tests alone, of sufficient length to satisfy the checks"
