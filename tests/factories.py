@@ -98,7 +98,7 @@ def make_restore_session(
         "result": "Success",
         "progress": 100,
         "first_seen_at": started_at,
-        "vm_sort": vm_name[:VM_SORT_LENGTH],
+        "vm_sort": vm_name.casefold()[:VM_SORT_LENGTH],
     } | values
     if "ended_at" not in values:
         stopped = values["state"] == "Stopped"

@@ -119,13 +119,13 @@ def ended(row: Any) -> SafeString:
 
 @register.filter
 def span(length: timedelta | None) -> str:
-    """`26 d 08:35`, for ages: days, hours and minutes; a dash when not known."""
+    """`26 d 08:35` or `08:35 h`, for ages: days, hours and minutes; a dash when not known."""
     if length is None:
         return wording.DASH
     minutes = max(int(length.total_seconds()), 0) // 60
     days, minutes = divmod(minutes, 1440)
     text = f"{minutes // 60:02}:{minutes % 60:02}"
-    return f"{days} d {text}" if days else text
+    return f"{days} d {text}" if days else f"{text} h"
 
 
 @register.filter
@@ -161,7 +161,8 @@ def current(context: RequestContext, place: str) -> SafeString | str:
 def zone_words() -> str:
     """`Europe/Berlin (CEST, UTC+02:00)`: the zone in which the page shows times, as it is now."""
     now = timezone.localtime()
-    return f"{timezone.get_current_timezone_name()} ({now:%Z}, UTC{now:%:z})"
+    offset = f"{now:%z}"
+    return f"{timezone.get_current_timezone_name()} ({now:%Z}, UTC{offset[:3]}:{offset[3:]})"
 
 
 @register.simple_tag(takes_context=True)

@@ -29,6 +29,10 @@ class Freshness:
         return [h for h in self.known if h.stale]
 
     @property
+    def alarm(self) -> bool:
+        return any(h.alarm for h in self.stale)
+
+    @property
     def syncing(self) -> bool:
         return any(h.icon == "running" for h in self.known)
 

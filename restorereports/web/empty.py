@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from restorereports.models import RestoreSession, RestoreSessionScope, User
 from restorereports.models.counts import BoundedCount, count_up_to
@@ -78,6 +79,6 @@ def empty_list(filterset: RestoreSessionFilter, reader: User) -> EmptyList:
 
 
 def _count(scope: RestoreSessionScope, reader: User, *left_out: str) -> BoundedCount:
-    blank = {f.name: f.default for f in dataclasses.fields(RestoreSessionScope)}
-    fields = {_SCOPE_FIELD[name]: blank[_SCOPE_FIELD[name]] for name in left_out}
+    blank = RestoreSessionScope()
+    fields: dict[str, Any] = {_SCOPE_FIELD[name]: getattr(blank, _SCOPE_FIELD[name]) for name in left_out}
     return count_up_to(dataclasses.replace(scope, **fields).rows(reader))

@@ -13,7 +13,7 @@ from typing import Any
 import django_filters
 from django import forms
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -28,6 +28,9 @@ from restorereports.models.counts import distinct_values
 from restorereports.models.period import Period, preset_period
 from restorereports.models.restore_session import RestoreSessionQuerySet
 from restorereports.wording import job_type_text, name_text
+
+from .access import PersonRequest
+from .choices import KnownRows
 
 DEFAULT_PERIOD = "30d"
 CUSTOM = "custom"
@@ -64,16 +67,22 @@ class _Choices(django_filters.MultipleChoiceFilter):
         super().__init__(widget=forms.CheckboxSelectMultiple, **kwargs)
 
 
+class _ModelsField(KnownRows, django_filters.fields.ModelMultipleChoiceField):
+    pass
+
+
 class _Models(django_filters.ModelMultipleChoiceFilter):
+    field_class = _ModelsField
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(widget=forms.CheckboxSelectMultiple, **kwargs)
 
 
-def _visible_managers(request: HttpRequest) -> Any:
+def _visible_managers(request: PersonRequest) -> Any:
     return EnterpriseManager.objects.visible_to(request.user)
 
 
-def _visible_servers(request: HttpRequest) -> Any:
+def _visible_servers(request: PersonRequest) -> Any:
     return BackupServer.objects.visible_to(request.user)
 
 
@@ -103,10 +112,11 @@ class RestoreSessionFilter(django_filters.FilterSet):
         model = RestoreSession
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, request: HttpRequest, as_of: datetime) -> None:
+    def __init__(self, data: QueryDict, *, request: PersonRequest, as_of: datetime) -> None:
         self.as_of = as_of
         visible = RestoreSession.objects.visible_to(request.user)
-        super().__init__(data, queryset=visible, request=request)
+        self.address = data
+        super().__init__(_with_period(data), queryset=visible, request=request)
         for field, word in (("job_type", job_type_text), ("state", name_text)):
             values = [value for value in distinct_values(visible, field) if value]
             self.filters[field].extra["choices"] = [(value, word(value)) for value in values]
@@ -225,7 +235,7 @@ class RestoreSessionFilter(django_filters.FilterSet):
         return f"?{query.urlencode()}"
 
     def _query(self) -> QueryDict:
-        query: QueryDict = self.data.copy()
+        query: QueryDict = self.address.copy()
         query.pop("cursor", None)
         for name in [name for name in query if not any(query.getlist(name))]:
             del query[name]
@@ -245,6 +255,17 @@ class RestoreSessionFilter(django_filters.FilterSet):
         if self._first:
             return _("since %s") % self._first
         return _("until %s") % self._last
+
+
+def _with_period(address: QueryDict) -> QueryDict:
+    """The address with the period that holds where it names none, so that the form shows it."""
+    data = address.copy()
+    if data.get("started_from") or data.get("started_to"):
+        if not data.get("period") or data["period"] in dict(PERIODS):
+            data["period"] = CUSTOM
+    elif not data.get("period"):
+        data["period"] = DEFAULT_PERIOD
+    return data
 
 
 def _days(first: date, last: date) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
@@ -68,23 +68,23 @@ def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, ru
 
 def _state(em: KnownEnterpriseManager, *, running: bool, stale: bool) -> tuple[str, str, str]:
     if em.paused_at:
-        return EnterpriseManager.Pause(em.paused_because).label, "bad", "lock"
+        return str(EnterpriseManager.Pause(em.paused_because).label), "bad", "lock"
     if running:
         return (_("Syncing") if em.last_good_at else _("First sync running")), "info", "running"
     if not em.is_active:
         return _("Switched off"), "none", "exempt"
-    if stale:
+    if stale and em.last_good_at:
         return _("Stale, over 24 h"), "warn", "warn"
     if em.last_status in (SyncRun.Status.FAILED, SyncRun.Status.DIED, SyncRun.Status.STOPPED):
         return _("Last sync failed"), "warn", "warn"
     if em.last_good_at is None:
-        return _("Never synced"), "none", "never"
+        return _("Never synced"), "warn" if stale else "none", "never"
     return _("Current"), "good", "good"
 
 
 def healths(reader: User, *, as_of: datetime) -> list[Health]:
     """All that the reader may see, by name; two queries however many there are."""
-    managers = list(EnterpriseManager.objects.visible_to(reader).with_health())
+    managers: list[Any] = list(EnterpriseManager.objects.visible_to(reader).with_health())
     running = set(
         SyncRun.objects.running()
         .filter(enterprise_manager__in=[em.pk for em in managers])

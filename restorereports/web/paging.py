@@ -87,7 +87,8 @@ def read_page(rows: RestoreSessionQuerySet, query: QueryDict) -> ListPage:
         raise AddressUnreadable(_("The list has no order of this name."))
     order = Order(field=SORTS[column], descending=sort.startswith("-"))
     size = _size(query.get("rows") or str(SIZES[0]))
-    cursor = Cursor.read(query["cursor"], sort) if query.get("cursor") else None
+    text = query.get("cursor")
+    cursor = Cursor.read(text, sort) if text else None
     if cursor is None:
         return _list_page(page_of(rows, order, size=size), order, sort, size, before=0)
     page = page_of(rows, order, size=size, at=cursor.at, backwards=cursor.backwards)

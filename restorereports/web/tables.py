@@ -56,7 +56,7 @@ class RestoreSessionTable(tables.Table):
     duration_ms = tables.Column(
         gettext_lazy("Duration"),
         empty_values=(),
-        attrs={"td": {"class": "c-dur num fit"}, "th": {"class": "num"}},
+        attrs={"td": {"class": "c-dur num fit"}},
     )
     ended_at = tables.Column(gettext_lazy("Ended"), empty_values=(), attrs={"td": {"class": "c-end time"}})
     sources = tables.Column(

@@ -50,3 +50,8 @@ def admin_page(administrator: User) -> Client:
 def _no_collected_files(settings: Any) -> None:
     """Tests of single pages need no collected static files."""
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

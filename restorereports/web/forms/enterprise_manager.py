@@ -45,7 +45,7 @@ class EnterpriseManagerForm(forms.ModelForm):
                 "Only for http:// addresses: the password and all names then travel unencrypted."
             ),
         }
-        widgets = {
+        widgets: dict[str, forms.Widget] = {
             "url": forms.TextInput({"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
             "username": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
         }

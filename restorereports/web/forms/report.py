@@ -22,6 +22,8 @@ from restorereports.models import (
 from restorereports.models.account import validate_zone
 from restorereports.models.period import Period, PeriodUnreadable, month_of, named_period
 
+from ..choices import KnownRowsField
+
 _DAYS = [MinValueValidator(date(1970, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 
@@ -60,18 +62,16 @@ class ReportForm(forms.Form):
         max_length=200,
         help_text=gettext_lazy("Printed on the cover and in the head of each page."),
     )
-    enterprise_managers = forms.ModelMultipleChoiceField(
+    enterprise_managers = KnownRowsField(
         label=gettext_lazy("Enterprise Managers"),
         queryset=EnterpriseManager.objects.none(),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("None ticked means all."),
     )
-    backup_servers = forms.ModelMultipleChoiceField(
+    backup_servers = KnownRowsField(
         label=gettext_lazy("Backup servers"),
         queryset=BackupServer.objects.none(),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("None ticked means all."),
     )
 
@@ -163,9 +163,8 @@ class ReportScheduleForm(forms.ModelForm):
         widgets = {
             "recipients": forms.Textarea({"rows": 3}),
             "zone": forms.TextInput({"list": "zones", "autocomplete": "off"}),
-            "enterprise_managers": forms.CheckboxSelectMultiple,
-            "backup_servers": forms.CheckboxSelectMultiple,
         }
+        field_classes = {"enterprise_managers": KnownRowsField, "backup_servers": KnownRowsField}
 
     def __init__(self, *args: Any, reader: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

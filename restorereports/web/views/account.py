@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from restorereports.models import User
 
+from ..access import PersonRequest
 from ..first_run import is_open
 from ..forms.account import AccountForm, FirstAdministratorForm, zone_names
 
@@ -22,14 +23,15 @@ log_in = LoginView.as_view(template_name="web/login.html", redirect_authenticate
 
 
 @sensitive_post_parameters()
-def account(request: HttpRequest) -> HttpResponse:
+def account(request: PersonRequest) -> HttpResponse:
     """Two forms on one page: settings, and the password."""
     changes_password = request.method == "POST" and "new_password1" in request.POST
-    user = User.objects.get(pk=request.user.pk)
+    user = User.objects.get(username=request.user.get_username())
     settings = AccountForm(
         request.POST if request.method == "POST" and not changes_password else None, instance=user
     )
     password = PasswordChangeForm(user, request.POST if changes_password else None)
+    password.fields["old_password"].widget.attrs.pop("autofocus", None)  # the page begins with the settings
     form = password if changes_password else settings
     if form.is_valid():
         saved = form.save()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from restorereports.models.counts import count_up_to
 from restorereports.models.enterprise_manager import EM_WINDOW
 from restorereports.tasks import start_due_syncs
 
-from ..access import administrators_only
+from ..access import PersonRequest, administrators_only
 from ..checked import keep_result, offered_in, read_result, untried
 from ..forms.enterprise_manager import EnterpriseManagerEditForm, PinForm
 from ..health import health_of, healths
@@ -32,31 +32,30 @@ _TRUST = ("ca_pem", "pin_sha256", "pinned_pem", "pinned_at")
 _CREDENTIALS = ("password_token", "credentials_changed_at")
 
 
-def _get(request: HttpRequest, pk: int) -> Any:
+def _get(request: PersonRequest, pk: int) -> Any:
     visible = EnterpriseManager.objects.visible_to(request.user)
     return get_object_or_404(visible.with_health(), pk=pk)
 
 
 @require_safe
-def enterprisemanager_list(request: HttpRequest) -> HttpResponse:
+def enterprisemanager_list(request: PersonRequest) -> HttpResponse:
     context = {"healths": healths(request.user, as_of=timezone.now())}
     return render(request, "web/enterprisemanager_list.html", context)
 
 
 @require_safe
-def enterprisemanager_detail(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_detail(request: PersonRequest, pk: int) -> HttpResponse:
     return _page(request, _get(request, pk))
 
 
 def _page(
-    request: HttpRequest, em: Any, *, pin_form: PinForm | None = None, status: int = 200
+    request: PersonRequest, em: Any, *, pin_form: PinForm | None = None, status: int = 200
 ) -> HttpResponse:
     as_of = timezone.now()
     runs = list(em.runs.all()[:RUNS_SHOWN])
     running = next((run for run in runs if run.status == SyncRun.Status.RUNNING), None)
     rows = RestoreSession.objects.visible_to(request.user).from_enterprise_managers([em.pk])
     steps = read_result(request, key=_result_key(em))
-    oldest = rows.order_by("started_at", "id").values_list("started_at", flat=True).first()
     context = {
         "em": em,
         "health": health_of(em, as_of=as_of, running=running is not None),
@@ -68,7 +67,6 @@ def _page(
         "known_role": em.runs.exclude(role="").first(),
         "forgets_at": em.last_good_at + EM_WINDOW if em.last_good_at else None,
         "count": count_up_to(rows),
-        "oldest": oldest,
         "servers": em.backup_server_sources.select_related("backup_server").order_by("name", "pk"),
         "steps": steps,
         "untried": untried(steps),
@@ -97,7 +95,7 @@ def _result_key(em: EnterpriseManager) -> str:
 
 
 @require_safe
-def enterprisemanager_progress(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_progress(request: PersonRequest, pk: int) -> HttpResponse:
     """The running sync as a fragment; once it has ended the whole page is loaded anew."""
     em = _get(request, pk)
     run = em.runs.running().first()
@@ -110,7 +108,7 @@ def enterprisemanager_progress(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @administrators_only
-def enterprisemanager_sync(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_sync(request: PersonRequest, pk: int) -> HttpResponse:
     """Sync now: noted in the database, then the workers are woken."""
     em = _get(request, pk)
     if em.paused_at or not em.is_active:
@@ -123,7 +121,7 @@ def enterprisemanager_sync(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @administrators_only
-def enterprisemanager_resume(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_resume(request: PersonRequest, pk: int) -> HttpResponse:
     """Try again after a refused log-on: one attempt with the account as it is."""
     em = _get(request, pk)
     if em.paused_because == EnterpriseManager.Pause.LOGON_REFUSED:
@@ -136,7 +134,7 @@ def enterprisemanager_resume(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @administrators_only
-def enterprisemanager_pin(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
     """Pin the offered certificate, if it is still the one that the page showed."""
     em = _get(request, pk)
     tested = offered_in(read_result(request, key=_result_key(em)))
@@ -162,7 +160,7 @@ def enterprisemanager_pin(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @administrators_only
-def enterprisemanager_test(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_test(request: PersonRequest, pk: int) -> HttpResponse:
     """Test the connection as it is set up; the page then shows the steps."""
     em = _get(request, pk)
     keep_result(request, list(check_enterprise_manager(em)), key=_result_key(em))
@@ -170,7 +168,7 @@ def enterprisemanager_test(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @administrators_only
-def enterprisemanager_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def enterprisemanager_edit(request: PersonRequest, pk: int) -> HttpResponse:
     em = _get(request, pk)
     shown_name = em.name
     form = EnterpriseManagerEditForm(request.POST or None, instance=em, password_kept=bool(em.password_token))
@@ -183,8 +181,8 @@ def enterprisemanager_edit(request: HttpRequest, pk: int) -> HttpResponse:
             em.pin_sha256, em.pinned_pem, em.pinned_at = "", "", None
             if em.paused_because == EnterpriseManager.Pause.CERTIFICATE_CHANGED:
                 em.resume()
-        em.next_sync_at = at
-        em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "next_sync_at"])
+        em.sync_requested_at = at
+        em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "sync_requested_at"])
         request.session.pop(_result_key(em), None)
         wake(start_due_syncs)
         messages.success(request, _("Saved."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -13,7 +13,7 @@ from restorereports.mirror.check import check_enterprise_manager
 from restorereports.models import EnterpriseManager
 from restorereports.tasks import start_due_syncs
 
-from ..access import administrators_only
+from ..access import PersonRequest, administrators_only
 from ..checked import keep_result, offered_in, read_result, untried
 from ..draft import drop_draft, keep_draft, read_draft
 from ..forms.enterprise_manager import EnterpriseManagerForm, TrustForm
@@ -21,7 +21,7 @@ from ..wake import wake
 
 
 @administrators_only
-def enterprisemanager_add(request: HttpRequest) -> HttpResponse:
+def enterprisemanager_add(request: PersonRequest) -> HttpResponse:
     """Step 1. A draft is taken up again, but for its password, which only a test uses."""
     draft = read_draft(request)
     em = draft or EnterpriseManager()
@@ -37,13 +37,13 @@ def enterprisemanager_add(request: HttpRequest) -> HttpResponse:
     return render(request, "web/enterprisemanager_add.html", {"form": form})
 
 
-def _test(request: HttpRequest, em: EnterpriseManager) -> HttpResponse:
+def _test(request: PersonRequest, em: EnterpriseManager) -> HttpResponse:
     keep_result(request, list(check_enterprise_manager(em)))
     return redirect("enterprisemanager-add-test")
 
 
 @administrators_only
-def enterprisemanager_add_test(request: HttpRequest) -> HttpResponse:
+def enterprisemanager_add_test(request: PersonRequest) -> HttpResponse:
     """Step 2: what the test found; POST trusts the certificate, or only tests again."""
     em = read_draft(request)
     if em is None:
@@ -79,7 +79,7 @@ def _trust(em: EnterpriseManager, form: TrustForm, offered: dict[str, Any]) -> N
 
 @require_POST
 @administrators_only
-def enterprisemanager_save(request: HttpRequest) -> HttpResponse:
+def enterprisemanager_save(request: PersonRequest) -> HttpResponse:
     """Step 3: save the draft and ask for its first sync."""
     em = read_draft(request)
     if em is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +14,7 @@ from restorereports.reports.files import path_of
 from restorereports.reports.request import request_report
 from restorereports.tasks import render_report
 
+from ..access import PersonRequest
 from ..errors import refusal
 from ..forms.account import zone_names
 from ..forms.report import ReportForm
@@ -25,7 +26,7 @@ DELIVERIES_SHOWN = 25
 
 
 @require_safe
-def report_list(request: HttpRequest) -> HttpResponse:
+def report_list(request: PersonRequest) -> HttpResponse:
     """Reports by number, newest first; then the schedules and what became of their mails."""
     reports = (
         Report.objects.visible_to(request.user).select_related("requested_by", "schedule").order_by("-pk")
@@ -46,13 +47,13 @@ def report_list(request: HttpRequest) -> HttpResponse:
     return render(request, "web/report_list.html", context)
 
 
-def _get(request: HttpRequest, pk: int) -> Report:
+def _get(request: PersonRequest, pk: int) -> Report:
     visible = Report.objects.visible_to(request.user).select_related("requested_by", "schedule")
     return get_object_or_404(visible, pk=pk)
 
 
 @require_safe
-def report_detail(request: HttpRequest, pk: int) -> HttpResponse:
+def report_detail(request: PersonRequest, pk: int) -> HttpResponse:
     """One report; while it is in the making the page, or its fragment by htmx, is asked again."""
     report = _get(request, pk)
     pending = report.status in (Report.Status.WAITING, Report.Status.RENDERING)
@@ -72,7 +73,7 @@ def report_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def report_file(request: HttpRequest, pk: int) -> FileResponse:
+def report_file(request: PersonRequest, pk: int) -> FileResponse:
     """The PDF as it was made, as an attachment."""
     report = _get(request, pk)
     path = path_of(report)
@@ -87,7 +88,7 @@ def report_file(request: HttpRequest, pk: int) -> FileResponse:
     )
 
 
-def report_add(request: HttpRequest) -> HttpResponse:
+def report_add(request: PersonRequest) -> HttpResponse:
     """Ask for a report; every reader may."""
     initial = {"zone": request.user.zone}
     form = ReportForm(request.POST or None, reader=request.user, initial=initial)

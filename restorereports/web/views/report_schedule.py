@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,23 +12,23 @@ from django.views.decorators.http import require_POST
 from restorereports.models import Delivery, ReportSchedule
 from restorereports.tasks import start_due_reports
 
-from ..access import administrators_only
+from ..access import PersonRequest, administrators_only
 from ..forms.account import zone_names
 from ..forms.report import ReportScheduleForm
 from ..wake import wake
 
 
 @administrators_only
-def reportschedule_add(request: HttpRequest) -> HttpResponse:
+def reportschedule_add(request: PersonRequest) -> HttpResponse:
     return _edit(request, ReportSchedule())
 
 
 @administrators_only
-def reportschedule_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def reportschedule_edit(request: PersonRequest, pk: int) -> HttpResponse:
     return _edit(request, get_object_or_404(ReportSchedule, pk=pk))
 
 
-def _edit(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
+def _edit(request: PersonRequest, schedule: ReportSchedule) -> HttpResponse:
     shown_name = schedule.name
     form = ReportScheduleForm(request.POST or None, instance=schedule, reader=request.user)
     if form.is_valid():
@@ -42,7 +42,7 @@ def _edit(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
 
 @require_POST
 @administrators_only
-def delivery_resend(request: HttpRequest, pk: int) -> HttpResponse:
+def delivery_resend(request: PersonRequest, pk: int) -> HttpResponse:
     """Send again what was given up: the same report, with its tries counted anew."""
     delivery = get_object_or_404(Delivery, pk=pk)
     changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.GIVEN_UP).update(

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +24,7 @@ from restorereports.reports.request import request_report
 from restorereports.reports.sessions_csv import stream
 from restorereports.tasks import render_report
 
+from ..access import PersonRequest
 from ..empty import empty_list
 from ..errors import refusal
 from ..filters import RestoreSessionFilter
@@ -36,7 +37,7 @@ from ..wake import wake
 UID_PREFIX = "urn:veeam:RestoreSession:"
 
 
-def _filterset(request: HttpRequest, *, as_of: datetime) -> RestoreSessionFilter:
+def _filterset(request: PersonRequest, *, as_of: datetime) -> RestoreSessionFilter:
     return RestoreSessionFilter(request.GET, request=request, as_of=as_of)
 
 
@@ -52,7 +53,7 @@ class RestoreSessionListView(SingleTableMixin, FilterView):
     def get_filterset(self, filterset_class: Any) -> RestoreSessionFilter:
         return _filterset(self.request, as_of=timezone.now())
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def get(self, request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response: HttpResponse = super().get(request, *args, **kwargs)
         except AddressUnreadable as unreadable:
@@ -61,6 +62,9 @@ class RestoreSessionListView(SingleTableMixin, FilterView):
 
     def get_table_data(self) -> PageData:
         return PageData(self.page.rows)
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {"order_by": self.page.sort}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         valid = self.filterset.is_valid()
@@ -80,7 +84,7 @@ class RestoreSessionListView(SingleTableMixin, FilterView):
         counts = None if count.over else by_outcome(self.object_list)
         return context | {
             "count": count,
-            "sum_line": counts and sum_line(counts, self.filterset),
+            "sum_line": sum_line(counts, self.filterset) if counts and counts.total else None,
             "chips": self.filterset.chips,
             "period_query": self.filterset.query_of_period,
             "empty": None if self.page.rows else empty_list(self.filterset, self.request.user),
@@ -93,7 +97,7 @@ def _source_names() -> Prefetch:
     return Prefetch("sources", sources.only("restore_session_id", "enterprise_manager__name"))
 
 
-def restoresession_detail(request: HttpRequest, pk: int) -> HttpResponse:
+def restoresession_detail(request: PersonRequest, pk: int) -> HttpResponse:
     """One restore session: every field, each source with its payload, the neighbours by start."""
     visible = RestoreSession.objects.visible_to(request.user)
     row = get_object_or_404(visible.select_related("backup_server"), pk=pk)
@@ -111,7 +115,7 @@ def restoresession_detail(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "web/restoresession_detail.html", context)
 
 
-def _scope_or_refusal(request: HttpRequest, *, as_of: datetime) -> Any:
+def _scope_or_refusal(request: PersonRequest, *, as_of: datetime) -> Any:
     filterset = _filterset(request, as_of=as_of)
     if filterset.is_valid():
         return filterset.scope, None
@@ -124,7 +128,7 @@ def _scope_or_refusal(request: HttpRequest, *, as_of: datetime) -> Any:
 
 
 @require_safe
-def restoresession_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+def restoresession_csv(request: PersonRequest) -> HttpResponse | StreamingHttpResponse:
     """The current filter as CSV, all rows, streamed."""
     as_of = timezone.now()
     scope, refused = _scope_or_refusal(request, as_of=as_of)
@@ -138,7 +142,7 @@ def restoresession_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResp
 
 
 @require_POST
-def restoresession_pdf(request: HttpRequest) -> HttpResponse:
+def restoresession_pdf(request: PersonRequest) -> HttpResponse:
     """Ask for the PDF of the current filter; the page of the report says when it is there."""
     as_of = timezone.now()
     scope, refused = _scope_or_refusal(request, as_of=as_of)
@@ -156,7 +160,7 @@ def restoresession_pdf(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: PersonRequest) -> HttpResponse:
     """The search in the head: a restore session's id goes to it, other text to the list of all time."""
     text = request.GET.get("q", "").strip()
     found = RestoreSession.objects.visible_to(request.user).filter(uid__in=[text, UID_PREFIX + text])
