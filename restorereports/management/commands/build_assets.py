@@ -42,6 +42,7 @@ def make_font(package: str, file: str, weight: int | None, target: Path) -> None
 
 class Command(BaseCommand):
     help = "Makes the fonts under static/build/fonts out of the installed font packages."
+    requires_system_checks = []  # needed before anything else can be checked
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path(settings.BASE_DIR) / "static" / "build" / "fonts"
