@@ -94,6 +94,7 @@ class Report(models.Model):
     size = models.PositiveIntegerField(default=0)
     pages = models.PositiveSmallIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
+    key_figures = models.JSONField(default=dict)  # counts by outcome, for the mail beside the PDF
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
 

@@ -1,0 +1,61 @@
+"""Every table's parts must add up to the report's totals, or the report is not issued (evidence rule 15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from restorereports.models.counts import OutcomeCounts
+
+if TYPE_CHECKING:
+    from .figures import Figures
+
+_PARTS = ("success", "warning", "failed", "no_result", "other", "running")
+
+
+class CrossFootError(Exception):
+    """Two figures that must be equal are not; the message names both."""
+
+
+def cross_foot(figures: Figures) -> None:
+    """CrossFootError names the first two figures that contradict each other."""
+    whole = figures.counts
+    servers = sum((line.counts for line in figures.servers.lines), figures.servers.rest)
+    _same_parts(_("restore sessions in the period"), whole, _("the sum over the backup servers"), servers)
+    machines = sum(
+        (line.counts for line in figures.virtual_machines.lines),
+        figures.virtual_machines.rest + figures.virtual_machines.unnamed,
+    )
+    _same_parts(_("restore sessions in the period"), whole, _("the sum over the VMs"), machines)
+    months = figures.trend.within(figures.start, figures.end)
+    if months is not None:
+        _same_parts(_("restore sessions in the period"), whole, _("the sum over its months"), months)
+    _same(
+        _("completed without success"),
+        whole.completed - whole.success,
+        _("the list of failures and warnings"),
+        figures.unsuccessful.listing.total,
+    )
+    _same(
+        _("in progress"), whole.running, _("the list of those in progress"), figures.in_progress.listing.total
+    )
+    _same(
+        _("completed"), whole.completed, _("completed with and without a duration"), figures.durations.total
+    )
+
+
+def _same_parts(name: str, whole: OutcomeCounts, other: str, parts: OutcomeCounts) -> None:
+    for part in _PARTS:
+        label = "%s (%s)"
+        _same(label % (name, part), getattr(whole, part), label % (other, part), getattr(parts, part))
+
+
+def _same(name: str, value: int, other: str, other_value: int) -> None:
+    if value != other_value:
+        raise CrossFootError(
+            _(
+                "The report was not issued, because two figures contradict each other: %(a)s: %(n)d, %(b)s: %(m)d."
+            )
+            % {"a": name, "n": value, "b": other, "m": other_value}
+        )

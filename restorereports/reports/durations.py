@@ -1,0 +1,113 @@
+"""How long restores took: median, nearest-rank P95 and longest, found by the database (evidence rule 11)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, F, Window
+from django.db.models.functions import RowNumber
+
+from restorereports.models import Outcome
+from restorereports.models.counts import durations_per_type
+from restorereports.models.restore_session import RestoreSessionQuerySet
+
+FILE_LEVEL = "FileLevelRestore"
+FEW = 5  # below this many the values themselves are printed, and no P95
+MOST_TYPES = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Durations:
+    """Of the finished restore sessions of one type. `values` is filled where they are few, ascending."""
+
+    job_type: str
+    measured: int
+    unusable: int
+    median_ms: int | None = None
+    p95_ms: int | None = None
+    longest_ms: int | None = None
+    values_ms: tuple[int, ...] = ()
+
+    @property
+    def is_mount_time(self) -> bool:
+        return self.job_type == FILE_LEVEL
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DurationTable:
+    """One entry a type; `rest_*` are finished restore sessions of further types, for which none was made."""
+
+    types: tuple[Durations, ...]
+    rest_types: int = 0
+    rest: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(one.measured + one.unusable for one in self.types) + self.rest
+
+    @property
+    def unusable(self) -> int:
+        return sum(one.unusable for one in self.types)
+
+
+def durations(rows: RestoreSessionQuerySet) -> DurationTable:
+    finished = rows.exclude(outcome=Outcome.RUNNING)
+    counted = durations_per_type(finished)
+    types = []
+    for one in counted[:MOST_TYPES]:
+        ordered: Any = (
+            finished.filter(job_type=one.job_type, duration_ms__gte=0)
+            .order_by("duration_ms")
+            .values_list("duration_ms", flat=True)
+        )
+        few = one.measured < FEW
+        types.append(
+            Durations(
+                job_type=one.job_type,
+                measured=one.measured,
+                unusable=one.unusable,
+                longest_ms=one.longest_ms,
+                values_ms=tuple(ordered) if few else (),
+                median_ms=None if few else _median(ordered, one.measured),
+                p95_ms=None if few else ordered[nearest_rank(95, one.measured) - 1],
+            )
+        )
+    beyond = counted[MOST_TYPES:]
+    return DurationTable(
+        types=tuple(types),
+        rest_types=len(beyond),
+        rest=sum(one.measured + one.unusable for one in beyond),
+    )
+
+
+def nearest_rank(percentile: int, n: int) -> int:
+    """The rank, from 1, of the smallest value that at least `percentile` % of the n values do not exceed."""
+    return max(math.ceil(percentile * n / 100), 1)
+
+
+def _median(ordered: Any, n: int) -> int:
+    """The middle value; of an even number the mean of the two in the middle, milliseconds cut."""
+    middle: list[int] = list(ordered[(n - 1) // 2 : n // 2 + 1])
+    return sum(middle) // len(middle)
+
+
+def medians_per_virtual_machine(rows: RestoreSessionQuerySet, ids: Collection[int]) -> dict[int, int]:
+    """Median duration by VM of what finished with a usable duration, sorted once by the database."""
+    ranked: Any = (
+        rows.exclude(outcome=Outcome.RUNNING)
+        .filter(virtual_machine__in=ids, duration_ms__gte=0)
+        .order_by()
+        .annotate(
+            rank=Window(RowNumber(), partition_by="virtual_machine", order_by=["duration_ms", "pk"]),
+            n=Window(Count("pk"), partition_by="virtual_machine"),
+        )
+        .filter(rank__gte=F("n") / 2.0, rank__lte=F("n") / 2.0 + 1)
+        .values_list("virtual_machine", "duration_ms")
+    )
+    middle: dict[int, list[int]] = {}
+    for machine, duration in ranked:
+        middle.setdefault(machine, []).append(duration)
+    return {machine: sum(values) // len(values) for machine, values in middle.items()}

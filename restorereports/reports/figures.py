@@ -1,0 +1,132 @@
+"""All figures of a report, gathered at one moment; what a document prints comes from here alone.
+
+Call `gather` inside `models.snapshot.snapshot()`, so that every query sees the same rows. Counting is done by
+the database; no more rows come over than a page can list, however many the period has.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from restorereports.models import Reader, RestoreSession, RestoreSessionScope
+from restorereports.models import counts as counted
+from restorereports.models.counts import OutcomeCounts
+from restorereports.models.period import Period
+
+from . import durations, listed, places, trend
+from .cross_foot import cross_foot
+from .provenance import Provenance, provenance
+from .scope_words import Filter, filters_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previous:
+    """The period of the same length before this one; `no_data` when it ended before the first row received."""
+
+    start: datetime
+    end: datetime
+    counts: OutcomeCounts
+    no_data: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """[start, end) in UTC, days counted in `zone`, everything as of `as_of`."""
+
+    start: datetime
+    end: datetime
+    zone: str
+    as_of: datetime
+    filters: tuple[Filter, ...]
+    scope: RestoreSessionScope
+    counts: OutcomeCounts
+    machines_restored: int
+    previous: Previous
+    unsuccessful: listed.Unsuccessful
+    in_progress: listed.InProgress
+    carried_in: listed.CarriedIn
+    durations: durations.DurationTable
+    servers: places.Servers
+    virtual_machines: places.VirtualMachines
+    trend: trend.Trend
+    provenance: Provenance
+
+
+def gather(
+    *, scope: RestoreSessionScope, zone: zoneinfo.ZoneInfo, as_of: datetime, reader: Reader
+) -> Figures:
+    """The figures of a period with both ends; CrossFootError when they contradict each other."""
+    if scope.start is None or scope.end is None:
+        raise ValueError("figures are of a period with both ends")
+    rows = scope.rows(reader)
+    counts = counted.by_outcome(rows)
+    origin = _provenance(scope, as_of=as_of, reader=reader)
+    figures = Figures(
+        start=scope.start,
+        end=scope.end,
+        zone=zone.key,
+        as_of=as_of,
+        filters=filters_of(scope, reader=reader),
+        scope=scope,
+        counts=counts,
+        machines_restored=counted.virtual_machines(rows),
+        previous=_previous(scope, zone, reader=reader, first_data_at=origin.first_data_at),
+        unsuccessful=listed.unsuccessful(rows, reader=reader),
+        in_progress=listed.in_progress(rows, scope, reader=reader, as_of=as_of),
+        carried_in=listed.carried_in(scope, reader=reader),
+        durations=durations.durations(rows),
+        servers=places.per_server(rows, scope, reader=reader),
+        virtual_machines=places.per_virtual_machine(rows, reader=reader),
+        trend=trend.trend(scope, zone=zone, as_of=as_of, reader=reader, first_data_at=origin.first_data_at),
+        provenance=origin,
+    )
+    cross_foot(figures)
+    return figures
+
+
+def _provenance(scope: RestoreSessionScope, *, as_of: datetime, reader: Reader) -> Provenance:
+    rows = scope.rows(reader)
+    per_manager = counted.per_enterprise_manager(rows)
+    several = counted.shown_by_several(rows) if len(per_manager) > 1 else 0
+    oldest = RestoreSession.objects.visible_to(reader).order_by("started_at", "id")
+    return provenance(
+        scope,
+        as_of=as_of,
+        reader=reader,
+        rows_per_manager=per_manager,
+        shown_by_several=several,
+        oldest_row_at=oldest.values_list("started_at", flat=True).first(),
+    )
+
+
+def _previous(
+    scope: RestoreSessionScope,
+    zone: zoneinfo.ZoneInfo,
+    *,
+    reader: Reader,
+    first_data_at: datetime | None,
+) -> Previous:
+    if scope.start is None or scope.end is None:
+        raise ValueError("the period before needs one with both ends")
+    start, end = previous_period(scope.start, scope.end, zone)
+    return Previous(
+        start=start,
+        end=end,
+        counts=counted.by_outcome(replace(scope, start=start, end=end).rows(reader)),
+        no_data=first_data_at is None or end <= first_data_at,
+    )
+
+
+def previous_period(start: datetime, end: datetime, zone: zoneinfo.ZoneInfo) -> tuple[datetime, datetime]:
+    """Whole months before whole months, as many days before whole days, else as much time before."""
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    if _is_midnight(first) and _is_midnight(last) and first.date() < last.date():
+        before = Period(first.date(), last.date(), zone.key).previous()
+        return before.start_at, before.end_at
+    return start - (end - start), start
+
+
+def _is_midnight(at: datetime) -> bool:
+    return (at.hour, at.minute, at.second, at.microsecond) == (0, 0, 0, 0)

@@ -1,0 +1,85 @@
+"""Foreign texts on paper: every character visible, none that no font has, never longer than its place.
+
+Names are evidence, so nothing is transliterated. What cannot be seen (control and format characters, blanks at
+the ends or other than the plain one) and what no font can draw is printed as its code point in a frame.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from html import escape
+
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
+
+from restorereports.wording import name_parts
+
+from .fonts import drawable
+
+_BASIC = 0x600  # scripts from here on join letters with U+200D
+_JOINER = "\u200d"
+_MOST_MARKS = 3  # more marks on one letter would climb into the lines around it
+
+
+def printed(text: str, most: int) -> SafeString:
+    """The text as HTML of at most `most` columns, wide letters counting two; a cut states the whole length."""
+    cells = list(_cells(text))
+    width, kept = 0, 0
+    for shown, hidden in cells:
+        width += len(shown) if hidden else _width(shown)
+        if width > most:
+            break
+        kept += 1
+    marked = "".join(
+        f'<span class="ctrl">{shown}</span>' if hidden else escape(shown) for shown, hidden in cells[:kept]
+    )
+    html = f"<bdi>{marked}</bdi>"
+    if kept < len(cells):
+        length = ngettext("%(n)s character in all", "%(n)s characters in all", len(text)) % {
+            "n": f"{len(text):,}"
+        }
+        html += f'… <span class="cutlength">[{length}]</span>'
+    return mark_safe(html)  # noqa: S308 (each part is escaped above)
+
+
+def printed_text(text: str) -> str:
+    """The same for places that hold plain text only, such as the running head."""
+    return "".join(shown for shown, _hidden in _cells(text))
+
+
+def _cells(text: str) -> Iterator[tuple[str, bool]]:
+    """(what is printed, whether it stands for a hidden or undrawable character), character by character."""
+    first, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+    marks = 0
+    for position, character in enumerate(text):
+        marks = marks + 1 if unicodedata.category(character) == "Mn" else 0
+        spelled = (
+            (character == " " and not first <= position < end)
+            or (character != " " and unicodedata.category(character) == "Zs")
+            or (character == _JOINER and not _joins(text, position))
+            or marks > _MOST_MARKS
+            or not _is_drawn(character)
+        )
+        if spelled:
+            yield _code(character), True
+        else:
+            yield from name_parts(character)
+
+
+def _joins(text: str, position: int) -> bool:
+    """Whether a joiner stands between two drawn letters of a script that uses it, or between two pictures."""
+    beside = text[max(position - 1, 0) : position] + text[position + 1 : position + 2]
+    return len(beside) == 2 and all(ord(letter) >= _BASIC and _is_drawn(letter) for letter in beside)
+
+
+def _is_drawn(character: str) -> bool:
+    return ord(character) in drawable() or name_parts(character)[0][1]
+
+
+def _code(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+def _width(character: str) -> int:
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
