@@ -87,10 +87,8 @@ def clock(at: datetime | None) -> str:
 
 
 @register.filter
-def moment(at: datetime | None) -> str:
-    """`14 Oct 2026 22:10:02 CEST` in the reader's zone, for sentences; empty when not known."""
-    if not at:
-        return ""
+def moment(at: datetime) -> str:
+    """`14 Oct 2026 22:10:02 CEST` in the reader's zone, for sentences."""
     local = timezone.localtime(at)
     return f"{local.day} {local:%b %Y %H:%M:%S %Z}"
 

@@ -14,5 +14,5 @@ def bounded(scope: RestoreSessionScope, reader: User, *, as_of: datetime) -> Res
     start = scope.start
     if start is None:
         oldest = scope.rows(reader).order_by("started_at", "id").values_list("started_at", flat=True)
-        start = min(oldest.first() or end, end)
-    return dataclasses.replace(scope, start=start, end=end)
+        start = oldest.first() or end
+    return dataclasses.replace(scope, start=min(start, end), end=end)

@@ -89,7 +89,7 @@ class WalkTest(TestCase):
 
         walked = _walked(order, size, backwards=backwards)
 
-        self.assertEqual(walked, _sorted_plainly(order))
+        assert walked == _sorted_plainly(order)
 
 
 @pytest.mark.django_db

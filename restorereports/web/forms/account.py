@@ -48,8 +48,6 @@ class FirstAdministratorForm(BaseUserCreationForm):
         self.fields["password2"].help_text = ""
 
     def save(self, commit: bool = True) -> User:
-        user: User = super().save(commit=False)
-        user.role = User.Role.ADMINISTRATOR
-        if commit:
-            user.save()
+        self.instance.role = User.Role.ADMINISTRATOR
+        user: User = super().save(commit)
         return user
