@@ -22,6 +22,7 @@ from restorereports.models import Delivery, Outcome, Report, RestoreSession, Syn
 register = template.Library()
 register.filter("name_text", wording.name_text)
 
+LONGEST_ADDRESS = 3500  # the web server refuses request lines of more than 4,094 bytes
 # columns that people want newest, longest or latest first
 FIRST_DESCENDING = frozenset({"started_at", "duration_ms", "ended_at"})
 
@@ -249,8 +250,9 @@ def fact(text: str) -> SafeString:
 
 @register.simple_tag
 def vm_link(row: RestoreSession) -> str:
-    """The list of all restore sessions of this VM's exact name."""
-    return f"{reverse('restoresession-list')}?{urlencode({'period': 'all', 'vm_exact': row.vm_name})}"
+    """The list of all restore sessions of this VM's exact name; "" where no address can hold the name."""
+    address = f"{reverse('restoresession-list')}?{urlencode({'period': 'all', 'vm_exact': row.vm_name})}"
+    return address if row.vm_name and len(address) < LONGEST_ADDRESS else ""
 
 
 @register.filter

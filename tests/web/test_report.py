@@ -9,9 +9,9 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
-from restorereports.reports.files import path_of
 
 from restorereports.models import Delivery, Report, ReportSchedule, User
+from restorereports.reports.files import path_of
 from tests.factories import (
     START,
     make_backup_server,

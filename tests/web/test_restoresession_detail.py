@@ -131,6 +131,8 @@ def test_the_vm_leads_to_all_of_its_restore_sessions(page: Client, em: Enterpris
     html = _html(page, make_restore_session(enterprise_manager=em, vm_name="a & b"))
 
     assert "/?period=all&amp;vm_exact=a+%26+b" in html
+    too_long = _html(page, make_restore_session(enterprise_manager=em, vm_name="数" * 1000))
+    assert "vm_exact" not in too_long, "no web server takes an address as long as this"
 
 
 def test_an_unknown_id_is_not_found(page: Client) -> None:
