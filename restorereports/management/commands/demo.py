@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -42,6 +43,7 @@ class Command(BaseCommand):
     help = "Runs the product against stand-in Enterprise Managers with invented data, until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.getLogger("restorereports").setLevel(logging.WARNING)  # this terminal shows progress instead
         port = settings.PORT
         refuse_taken_port(port)
         bring_up_to_date(at=timezone.now())
@@ -114,7 +116,7 @@ class Command(BaseCommand):
     def _add(self, name: str, port: int, password: str, folder: Path) -> None:
         if EnterpriseManager.objects.filter(name=name).exists():
             return
-        facts = certificate_facts((folder / "certificate.pem").read_text())
+        facts = certificate_facts((folder / "em-certificate.pem").read_text())
         now = timezone.now()
         enterprise_manager = EnterpriseManager(
             name=name, url=f"https://127.0.0.1:{port}", username="mirror", interval_minutes=1
