@@ -49,12 +49,11 @@ def test_first_then_nothing_new_then_fifty_new_and_ten_changed(installation, wor
     nothing = installation.manage("sync")
     assert "new 0, changed 0" in nothing
 
-    now = world.now()
-    for n in range(50):
-        world.add_session(vm_name=f"new & <{n}>", created_at=now - timedelta(minutes=n))
-    finished = [record for record in world.visible_sessions() if record.state == "Stopped"]
-    for record in finished[-10:]:
+    recent = sorted(world.visible_sessions(), key=lambda record: record.created_at)
+    for record in [record for record in recent if record.state == "Stopped"][-10:]:
         world.change_session(record.uid, result="Failed" if record.result != "Failed" else "Warning")
+    for n in range(50):
+        world.add_session(vm_name=f"new & <{n}>", created_at=world.now() - timedelta(minutes=n))
     changed = installation.manage("sync")
     assert "new 50, changed 10" in changed
     assert_equal(installation.export(), rows_of(world.visible_sessions(), "em-north"))
