@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from .trend import Month, Trend
 
-WIDTH, RIGHT, TOP, BASE, HEIGHT = 680, 674, 34, 214, 250
+WIDTH, RIGHT, TOP, BASE, HEIGHT = 680, 674, 50, 230, 266
 _INK, _INK_2, _INK_3, _LINE, _RULE = "#141a21", "#414b58", "#5c6673", "#dce1e7", "#788392"
 _PARTS = (
     ("success", "#4c9a6c", gettext_lazy("Success, plain")),
@@ -104,14 +104,14 @@ def _rect(x: float, y: float, width: float, height: float, fill: str) -> str:
 
 def _legend(trend: Trend) -> Iterator[str]:
     yield _text(0, 10, _("Restore sessions by result"), anchor="start", bold=500)
-    x = 150.0
+    x = 0.0
     for number, (name, fill, words) in enumerate(_PARTS):
         if number >= _USUAL and not getattr(trend.counts, name):
             continue
-        yield _rect(x, 1.5, 10, 10, fill)
-        yield f'<rect x="{x:.1f}" y="1.5" width="10" height="10" fill="none" stroke="{_RULE}" stroke-width="0.5"/>'
-        yield _text(x + 14, 10, str(words), anchor="start")
-        x += 22 + 4.7 * len(str(words))
+        yield _rect(x, 17.5, 10, 10, fill)
+        yield f'<rect x="{x:.1f}" y="17.5" width="10" height="10" fill="none" stroke="{_RULE}" stroke-width="0.5"/>'
+        yield _text(x + 14, 26, str(words), anchor="start")
+        x += 26 + 4.7 * len(str(words))
 
 
 def _axis(top: int, left: float) -> Iterator[str]:
@@ -151,6 +151,6 @@ def _stack(month: Month, x: float, width: float, top: int) -> Iterator[str]:
             y -= height
             yield _rect(x, y, width, max(height - 0.7, 0.5), fill)
     label = f"{month.counts.total:,}"
-    if len(label) * 5.2 <= width / 0.6:
+    if month.counts.total and len(label) * 5.2 <= width / 0.6:
         yield _rect(x + width / 2 - len(label) * 2.8, y - 13, len(label) * 5.6, 10, "#ffffff")
         yield _text(x + width / 2, y - 4.5, label, ink=_INK, bold=500)

@@ -23,11 +23,19 @@ def cross_foot(figures: Figures) -> None:
     whole = figures.counts
     servers = sum((line.counts for line in figures.servers.lines), figures.servers.rest)
     _same_parts(_("restore sessions in the period"), whole, _("the sum over the backup servers"), servers)
+    _same(
+        _("VMs restored"),
+        figures.machines_restored,
+        _("the sum of VMs over the backup servers"),
+        sum(line.virtual_machines for line in figures.servers.lines) + figures.servers.rest_machines,
+    )
     machines = sum(
         (line.counts for line in figures.virtual_machines.lines),
         figures.virtual_machines.rest + figures.virtual_machines.unnamed,
     )
     _same_parts(_("restore sessions in the period"), whole, _("the sum over the VMs"), machines)
+    types = sum((line.counts for line in figures.types), OutcomeCounts())
+    _same_parts(_("restore sessions in the period"), whole, _("the sum over the types"), types)
     months = figures.trend.within(figures.start, figures.end)
     if months is not None:
         _same_parts(_("restore sessions in the period"), whole, _("the sum over its months"), months)

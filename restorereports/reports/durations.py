@@ -32,6 +32,10 @@ class Durations:
     values_ms: tuple[int, ...] = ()
 
     @property
+    def completed(self) -> int:
+        return self.measured + self.unusable
+
+    @property
     def is_mount_time(self) -> bool:
         return self.job_type == FILE_LEVEL
 
@@ -46,7 +50,11 @@ class DurationTable:
 
     @property
     def total(self) -> int:
-        return sum(one.measured + one.unusable for one in self.types) + self.rest
+        return sum(one.completed for one in self.types) + self.rest
+
+    @property
+    def measured(self) -> int:
+        return sum(one.measured for one in self.types)
 
     @property
     def unusable(self) -> int:

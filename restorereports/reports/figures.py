@@ -10,13 +10,15 @@ import zoneinfo
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from restorereports.models import Reader, RestoreSession, RestoreSessionScope
+from restorereports.models import Outcome, Reader, RestoreSession, RestoreSessionScope
 from restorereports.models import counts as counted
 from restorereports.models.counts import OutcomeCounts
 from restorereports.models.period import Period
+from restorereports.models.restore_session import RestoreSessionQuerySet
 
 from . import durations, listed, places, trend
 from .cross_foot import cross_foot
+from .durations import MOST_TYPES
 from .provenance import Provenance, provenance
 from .scope_words import Filter, filters_of
 
@@ -32,6 +34,14 @@ class Previous:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TypeLine:
+    """The restore sessions of one type in EM's word; None sums up the types beyond the bound."""
+
+    job_type: str | None
+    counts: OutcomeCounts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
     """[start, end) in UTC, days counted in `zone`, everything as of `as_of`."""
 
@@ -42,7 +52,9 @@ class Figures:
     filters: tuple[Filter, ...]
     scope: RestoreSessionScope
     counts: OutcomeCounts
+    types: tuple[TypeLine, ...]
     machines_restored: int
+    machines_succeeded: int
     previous: Previous
     unsuccessful: listed.Unsuccessful
     in_progress: listed.InProgress
@@ -71,7 +83,9 @@ def gather(
         filters=filters_of(scope, reader=reader),
         scope=scope,
         counts=counts,
+        types=_types(rows),
         machines_restored=counted.virtual_machines(rows),
+        machines_succeeded=counted.virtual_machines(rows.filter(outcome=Outcome.SUCCESS)),
         previous=_previous(scope, zone, reader=reader, first_data_at=origin.first_data_at),
         unsuccessful=listed.unsuccessful(rows, reader=reader),
         in_progress=listed.in_progress(rows, scope, reader=reader, as_of=as_of),
@@ -99,6 +113,16 @@ def _provenance(scope: RestoreSessionScope, *, as_of: datetime, reader: Reader) 
         shown_by_several=several,
         oldest_row_at=oldest.values_list("started_at", flat=True).first(),
     )
+
+
+def _types(rows: RestoreSessionQuerySet) -> tuple[TypeLine, ...]:
+    """Most frequent first."""
+    found = [(str(job_type), n) for (job_type,), n in counted.by_outcome_per(rows, "job_type").items()]
+    found.sort(key=lambda pair: (-pair[1].total, pair[0]))
+    lines = [TypeLine(job_type=job_type, counts=n) for job_type, n in found[:MOST_TYPES]]
+    if beyond := found[MOST_TYPES:]:
+        lines.append(TypeLine(job_type=None, counts=sum((n for _type, n in beyond), OutcomeCounts())))
+    return tuple(lines)
 
 
 def _previous(

@@ -19,8 +19,8 @@ from restorereports.models.restore_session import RestoreSessionQuerySet
 
 from .durations import medians_per_virtual_machine
 
-MOST_SERVERS = 100
-MOST_VIRTUAL_MACHINES = 160
+MOST_SERVERS = 80
+MOST_VIRTUAL_MACHINES = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,7 @@ class Servers:
     lines: tuple[ServerLine, ...]
     total: int
     rest: OutcomeCounts
+    rest_machines: int
 
     @property
     def rest_total(self) -> int:
@@ -92,8 +93,13 @@ def per_server(rows: RestoreSessionQuerySet, scope: RestoreSessionScope, *, read
     shown = sorted(
         (line for _pk, line in lines[:MOST_SERVERS]), key=lambda line: (line.name.casefold(), line.uid)
     )
-    rest = sum((line.counts for _pk, line in lines[MOST_SERVERS:]), OutcomeCounts())
-    return Servers(lines=tuple(shown), total=len(lines), rest=rest)
+    beyond = [line for _pk, line in lines[MOST_SERVERS:]]
+    return Servers(
+        lines=tuple(shown),
+        total=len(lines),
+        rest=sum((line.counts for line in beyond), OutcomeCounts()),
+        rest_machines=sum(line.virtual_machines for line in beyond),
+    )
 
 
 def _servers(scope: RestoreSessionScope, reader: Reader) -> list[tuple[int, str, str]]:

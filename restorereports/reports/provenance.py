@@ -13,8 +13,8 @@ from restorereports.models import EnterpriseManager, Reader, RestoreSessionScope
 from restorereports.models.enterprise_manager import EM_WINDOW
 from restorereports.models.sync_run import SyncRunQuerySet
 
-MOST_MANAGERS = 20
-MOST_GAPS = 20
+MOST_MANAGERS = 12
+MOST_GAPS = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,10 @@ class Runs:
     @property
     def total(self) -> int:
         return self.good + self.failed + self.stopped + self.died + self.running
+
+    @property
+    def not_good(self) -> int:
+        return self.total - self.good
 
     def __add__(self, more: Runs) -> Runs:
         return Runs(**{name: getattr(self, name) + getattr(more, name) for name in self.__slots__})
@@ -79,12 +83,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """`sources` are bounded, the totals are of all; `first_data_at` is the oldest row ever received."""
+    """`sources` are bounded, those not read since the period's end first; the totals are of all.
+
+    `first_data_at` is the start of the oldest row ever received.
+    """
 
     sources: tuple[Source, ...]
     total: int
     runs: Runs
     rows: int
+    rest_runs: Runs
+    rest_rows: int
     shown_by_several: int
     gaps: tuple[Gap, ...]
     gaps_total: int
@@ -125,6 +134,7 @@ def provenance(
         _source(manager, latest.get(manager.pk), good.get(manager.pk, {}), runs, rows_per_manager)
         for manager in found
     ]
+    sources.sort(key=lambda source: (source.good_after_end_at is not None, source.name.casefold()))
     gaps = _gaps(ids, good, {m.pk: m.name for m in found}, scope.start, scope.end, as_of)
     start = scope.start
     return Provenance(
@@ -132,6 +142,8 @@ def provenance(
         total=len(sources),
         runs=sum((source.runs for source in sources), Runs()),
         rows=sum(source.rows for source in sources),
+        rest_runs=sum((source.runs for source in sources[MOST_MANAGERS:]), Runs()),
+        rest_rows=sum(source.rows for source in sources[MOST_MANAGERS:]),
         shown_by_several=shown_by_several,
         gaps=tuple(gaps[:MOST_GAPS]),
         gaps_total=len(gaps),

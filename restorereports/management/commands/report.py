@@ -1,0 +1,86 @@
+"""`manage.py report --period 2026-Q3 -o out.pdf`: a PDF report, on record like every other."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from restorereports.management import asked
+from restorereports.models import Report, RestoreSessionScope
+from restorereports.models.period import PeriodUnreadable, named_period
+from restorereports.reports.files import path_of
+from restorereports.reports.render import render_report
+from restorereports.reports.request import request_report
+
+
+class Command(BaseCommand):
+    help = "Makes a PDF report of a period and prints its path, pages, rows and SHA-256."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--period", help="2026-Q3 for a quarter, 2026-07 for a month, 2026 for a year")
+        asked.add_period_arguments(parser)
+        asked.add_place_arguments(parser)
+        parser.add_argument("--organisation", default="", help="printed on the cover and in each page's head")
+        parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the PDF to write")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        start, end = _period(options)
+        scope = RestoreSessionScope(
+            start=start,
+            end=end,
+            enterprise_managers=asked.manager_ids(options["em"]),
+            backup_servers=asked.server_ids(options["server"]),
+        )
+        path = Path(options["output"])
+        if not path.parent.is_dir():
+            raise CommandError(f"There is no folder {path.parent} to write {path.name} into.")
+        now = timezone.now()
+        report = request_report(
+            scope=scope,
+            zone=options["zone"],
+            organisation=options["organisation"],
+            requested_by=None,
+            at=now,
+        )
+        render_report(report.pk, as_of=now)
+        report.refresh_from_db()
+        if report.status != Report.Status.READY:
+            raise CommandError(
+                f"{report}: {report.error or 'another worker is at it; look for it on the reports page'}"
+            )
+        _copy(report, path)
+        self.stdout.write(f"{path}: {report}, {report.pages} pages, {report.rows:,} rows")
+        self.stdout.write(f"SHA-256 {report.sha256}")
+
+
+def _period(options: dict[str, Any]) -> tuple[datetime, datetime]:
+    zone = asked.zone_named(options["zone"])
+    given = [option for option in ("start", "end") if options[option]]
+    if options["period"]:
+        if given:
+            raise CommandError("Give either --period or --from and --to, not both.")
+        try:
+            period = named_period(options["period"], zone.key)
+        except PeriodUnreadable as failure:
+            raise CommandError(str(failure)) from None
+        return period.start_at, period.end_at
+    start, end = asked.bounds(options["start"], options["end"], zone)
+    if start is None or end is None:
+        raise CommandError("A report needs --period, or both --from and --to.")
+    return start, end
+
+
+def _copy(report: Report, path: Path) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_bytes(path_of(report).read_bytes())
+        draft.replace(path)
+    except OSError as failure:
+        raise CommandError(f"{path} cannot be written: {failure.strerror}.") from None
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""`{% load reports %}`: how the PDF writes foreign texts, shares, outcomes and moments."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from restorereports import wording
+from restorereports.models import Outcome
+from restorereports.models.counts import OutcomeCounts, percent
+from restorereports.reports.printed import printed
+
+register = template.Library()
+register.filter("printed", printed)
+
+_CLASS = {
+    Outcome.SUCCESS: "success",
+    Outcome.WARNING: "warning",
+    Outcome.FAILED: "failed",
+    Outcome.NO_RESULT: "noresult",
+    Outcome.OTHER: "other",
+    Outcome.RUNNING: "running",
+}
+
+
+@register.filter
+def number(value: int) -> str:
+    """`3,214`."""
+    return f"{value:,}"
+
+
+@register.filter
+def rate(counts: OutcomeCounts) -> str:
+    """`92.5 %` of the completed ended with Success; “no restores” when nothing was completed."""
+    share = percent(counts.success, counts.completed)
+    return _("no restores") if share is None else f"{share}\u00a0%"
+
+
+@register.simple_tag
+def of(part: int, whole: int) -> SafeString:
+    """`18 / 575`, the whole in grey."""
+    return format_html('<span class="nb">{} <i>/ {}</i></span>', f"{part:,}", f"{whole:,}")
+
+
+@register.simple_tag
+def share(part: int, whole: int) -> str:
+    """`92.5 %`; empty for an empty whole."""
+    found = percent(part, whole)
+    return "" if found is None else f"{found}\u00a0%"
+
+
+@register.simple_tag
+def outcome(line: object) -> SafeString:
+    """The outcome as icon and word; EM's own word where ours stands for several of them."""
+    kind = Outcome(line.outcome)  # type: ignore[attr-defined]
+    if kind == Outcome.OTHER:
+        said = format_html(' <span class="muted">{}</span>', printed(line.result, 16))  # type: ignore[attr-defined]
+    else:
+        said = SafeString("")
+    return format_html('<span class="v {}">{}</span>{}', _CLASS[kind], kind.label, said)
+
+
+@register.filter
+def type_word(word: str) -> SafeString:
+    """A person's word for EM's type, its own where we know none."""
+    return printed(wording.job_type_text(word), 20)
+
+
+@register.filter
+def at(when: datetime | None) -> str:
+    """`2026-10-14 22:10:02` in the report's zone; empty when not known."""
+    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}" if when else ""
+
+
+@register.filter
+def with_zone(when: datetime) -> str:
+    """`2026-10-14 22:10:02 CEST` in the report's zone."""
+    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S %Z}"
+
+
+@register.filter
+def age(line: object, as_of: datetime) -> str:
+    """How long one in progress has been running."""
+    return wording.duration_text(int((as_of - line.started_at).total_seconds() * 1000))  # type: ignore[attr-defined]
+
+
+@register.filter
+def skew(seconds: float) -> str:
+    """EM's clock against ours, as the last good sync found it."""
+    if abs(seconds) < 1:
+        return _("clock agrees")
+    return (_("clock %s s ahead") if seconds > 0 else _("clock %s s behind")) % f"{abs(seconds):,.0f}"
+
+
+@register.filter
+def month(first: date) -> str:
+    """`Oct 2026`."""
+    return date_format(first, "M Y")
+
+
+@register.filter
+def later(line: object) -> str:
+    """How long after the failed one the success of the same VM started."""
+    gap = line.recovered_at - line.started_at  # type: ignore[attr-defined]
+    return wording.duration_text(int(gap.total_seconds() * 1000))
+
+
+@register.filter
+def guid(uid: str) -> SafeString:
+    """EM's id without the words before it, as long as that is a GUID."""
+    return printed(uid.rpartition(":")[2], 48)
+
+
+@register.filter
+def fingerprint_groups(sha256: str) -> str:
+    """`DC365E79 D41CFAE1 …`, as people compare them."""
+    return " ".join(sha256.upper()[n : n + 8] for n in range(0, len(sha256), 8))
