@@ -49,7 +49,11 @@ def end(process: subprocess.Popen[bytes], *, sign: int = signal.SIGINT) -> None:
 
 def _as_postgres_user() -> list[str]:
     """PostgreSQL refuses to run as root: there it runs as the user its package made."""
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] if os.geteuid() == 0 else []
+    return (
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+        if os.geteuid() == 0
+        else []
+    )
 
 
 @contextlib.contextmanager
@@ -64,7 +68,20 @@ def postgres() -> Iterator[str]:
             shutil.chown(folder, "postgres")
         data, port, user = folder / "data", free_port(), _as_postgres_user()
         subprocess.run(
-            [*user, found[-1] / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
+            [
+                *user,
+                found[-1] / "initdb",
+                "-D",
+                data,
+                "-U",
+                "tests",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-N",
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd="/",
@@ -81,7 +98,13 @@ def postgres() -> Iterator[str]:
             "work_mem": "32MB",
         }
         server = subprocess.Popen(
-            [*user, found[-1] / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
+            [
+                *user,
+                found[-1] / "postgres",
+                "-D",
+                data,
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
