@@ -41,3 +41,13 @@ document.addEventListener("htmx:configRequest", (event) => {
     if (parameters[name] === "" && event.detail.verb === "get") delete parameters[name];
   }
 });
+
+/* What takes a while says so; coming back to a page that the browser kept starts afresh. */
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || !button.dataset.busy) return;
+  button.textContent = button.dataset.busy;
+  button.setAttribute("aria-busy", "true");
+  setTimeout(() => { button.disabled = true; });
+});
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

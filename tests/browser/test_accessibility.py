@@ -110,7 +110,7 @@ def test_sheets_and_refusals(
     complaints.clear()
 
 
-@pytest.mark.parametrize("width", [320, 640, 768, 1024, 1280, 2560])
+@pytest.mark.parametrize("width", [320, 640, 1024, 2560])
 def test_other_widths(
     open_context: Callable[..., BrowserContext], administrator: User, addresses: list[str], width: int
 ) -> None:

@@ -366,6 +366,10 @@ def test_a_ca_takes_the_place_of_the_pin(
     assert "BEGIN CERTIFICATE" in em.ca_pem
     assert "CA certificate given here" in _html(admin_page, em)
 
+    admin_page.post(address, _fields(em, ca_pem=server.certificate_pem + "\n" + server.certificate_pem))
+    em.refresh_from_db()
+    assert em.ca_pem.count("BEGIN CERTIFICATE") == 2
+
 
 def test_wrong_addresses_are_refused_with_a_sentence(admin_page: Client, em: EnterpriseManager) -> None:
     for url in ("http://em.example.test", "ftp://x", "a b"):

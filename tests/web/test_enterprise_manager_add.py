@@ -121,6 +121,8 @@ def test_a_refused_log_on_shows_cause_and_remedy_and_can_be_mended(
 
     html = admin_page.get(ADD).content.decode()
     assert "Leave empty to keep it." in html
+    html = admin_page.post(ADD, _fields(server, password="", name="em-west"), follow=True).content.decode()
+    assert "The log-on was refused." in html, "the kept password is tried again"
     html = admin_page.post(ADD, _fields(server), follow=True).content.decode()
     assert "payroll-db2" in html, "the trust in the same address is kept"
 

@@ -136,6 +136,7 @@ def test_a_name_of_a_thousand_characters_has_a_page(page: Client, em: Enterprise
         ("vm_exact=file", []),
         ("vm=%25", []),
         ("vm=b&outcome=Success", []),
+        ("period=30d&started_from=&started_to=&vm=&vm_exact=&outcome=Failed", ["bad"]),
     ],
 )
 def test_filters(page: Client, em: EnterpriseManager, query: str, found: list[str]) -> None:

@@ -46,16 +46,20 @@ def account(request: PersonRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Make the first administrator; the link is worth nothing once there is a user."""
-    if not is_open(token):
-        sentence = _(
-            "This link made the first administrator, and works once, for 24 hours. "
-            "If there is no account yet, start the installation again: it prints a new one."
-        )
-        return render(request, "web/error_404.html", {"sentence": sentence}, status=404)
     form = FirstAdministratorForm(request.POST or None)
-    if form.is_valid():
-        with transaction.atomic():
-            user = form.save()
+    with transaction.atomic():  # of two who send the form at once, the second finds a user
+        if not is_open(token):
+            return _closed(request)
+        user = form.save() if form.is_valid() else None
+    if user:
         login(request, user)
         return redirect("enterprisemanager-add")
     return render(request, "web/welcome.html", {"form": form, "zones": zone_names()})
+
+
+def _closed(request: HttpRequest) -> HttpResponse:
+    sentence = _(
+        "This link made the first administrator, and works once, for 24 hours. "
+        "If there is no account yet, start the installation again: it prints a new one."
+    )
+    return render(request, "web/error_404.html", {"sentence": sentence}, status=404)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -41,6 +42,7 @@ def report_list(request: PersonRequest) -> HttpResponse:
         "rows": report_rows(found[:REPORTS_SHOWN], request.user),
         "before": found[REPORTS_SHOWN - 1].pk if len(found) > REPORTS_SHOWN else None,
         "first": not before,
+        "keep_days": settings.REPORT_KEEP_DAYS,
         "schedules": ReportSchedule.objects.all(),
         "deliveries": Delivery.objects.select_related("schedule", "report")[:DELIVERIES_SHOWN],
     }
