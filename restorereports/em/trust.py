@@ -146,9 +146,7 @@ def certificate_untrusted(error: ssl.SSLError, *, facts: CertificateFacts | None
     """OpenSSL's refusal in our words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = safe_text(str(error.verify_message), limit=160)
-        return CertificateUntrusted(
-            f"The certificate is not trusted: {reason}. Give its CA, or pin its fingerprint.", facts=facts
-        )
+        return CertificateUntrusted(f"The certificate is not trusted: {reason}.", facts=facts)
     reason = safe_text(str(error.reason or "handshake failed"), limit=80)
     hint = " This port does not speak TLS." if reason == "WRONG_VERSION_NUMBER" else ""
     return TrustError(f"No TLS connection could be made ({reason}).{hint}", facts=facts)

@@ -39,7 +39,7 @@ def _words(failure: failures.EnterpriseManagerError) -> tuple[str, str, str]:
         case failures.TrustError():
             return (
                 "certificate_untrusted",
-                _("The certificate is not trusted: %(why)s") % {"why": failure},
+                str(failure),
                 _(
                     "Give the CA certificate that signed it, or pin its fingerprint after comparing it with the server."
                 ),
