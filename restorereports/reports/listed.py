@@ -19,9 +19,9 @@ from restorereports.models.counts import OutcomeCounts, by_outcome
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
 UNSUCCESSFUL = (Outcome.FAILED, Outcome.WARNING, Outcome.NO_RESULT, Outcome.OTHER)
-MOST_UNSUCCESSFUL = 120
-MOST_IN_PROGRESS = 30
-MOST_CARRIED_IN = 30
+MOST_UNSUCCESSFUL = 100
+MOST_IN_PROGRESS = 25
+MOST_CARRIED_IN = 25
 RECOVERED_WITHIN = timedelta(hours=24)
 STALE_AFTER = timedelta(hours=24)
 

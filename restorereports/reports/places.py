@@ -19,8 +19,8 @@ from restorereports.models.restore_session import RestoreSessionQuerySet
 
 from .durations import medians_per_virtual_machine
 
-MOST_SERVERS = 80
-MOST_VIRTUAL_MACHINES = 120
+MOST_SERVERS = 60
+MOST_VIRTUAL_MACHINES = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,8 +13,8 @@ from restorereports.models import EnterpriseManager, Reader, RestoreSessionScope
 from restorereports.models.enterprise_manager import EM_WINDOW
 from restorereports.models.sync_run import SyncRunQuerySet
 
-MOST_MANAGERS = 12
-MOST_GAPS = 12
+MOST_MANAGERS = 10
+MOST_GAPS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

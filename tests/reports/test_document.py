@@ -1,0 +1,215 @@
+"""The words of the document: period, clock changes, plurals, and that no number stands alone."""
+
+from __future__ import annotations
+
+import html as html_module
+import re
+import zoneinfo
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from restorereports.models import SYSTEM, Report, RestoreSession, RestoreSessionScope
+from restorereports.reports import document
+from restorereports.reports.figures import gather
+from restorereports.reports.request import PeriodOpen, request_report
+from tests.factories import make_schedule, make_user
+
+from .population import AS_OF, JULY, july, make_population
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+
+
+def local(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        ("2026-07-01", "2026-10-01", "1 July to 30 September 2026"),
+        ("2025-12-01", "2026-02-01", "1 December 2025 to 31 January 2026"),
+        ("2026-07-01", "2026-07-02", "1 July 2026"),
+        ("2024-02-01", "2024-03-01", "1 February to 29 February 2024"),
+        ("2026-07-01T00:00", "2026-07-02T13:30", "2026-07-01 00:00 to 2026-07-02 13:30"),
+        ("2026-07-01T00:00:01", "2026-07-02T13:30", "2026-07-01 00:00:01 to 2026-07-02 13:30"),
+        ("2026-07-01", "2026-07-01", "2026-07-01 00:00 to 2026-07-01 00:00"),
+    ],
+)
+def test_a_period_in_words(start: str, end: str, words: str) -> None:
+    assert document.period_words(local(start), local(end)) == words
+
+
+def test_days_of_a_clock_change_are_named_with_their_hours() -> None:
+    assert document.clock_changes(local("2026-01-01"), local("2027-01-01")) == [
+        "2026-03-29 has 23 hours",
+        "2026-10-25 has 25 hours",
+    ]
+    assert document.clock_changes(local("2026-07-01"), local("2026-08-01")) == []
+
+
+def test_without_the_package_s_metadata_the_version_is_still_said(monkeypatch) -> None:
+    def missing(_name: str) -> str:
+        raise document.PackageNotFoundError
+
+    monkeypatch.setattr(document, "version", missing)
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", document.app_version())
+
+
+def make_report(scope: RestoreSessionScope = JULY, **values) -> Report:
+    values = {"zone": "UTC", "organisation": "", "requested_by": None, "at": AS_OF} | values
+    return request_report(scope=scope, **values)
+
+
+def text_of(report: Report, *, as_of: datetime = AS_OF) -> str:
+    """The document's text, blanks folded, as a reader sees it."""
+    figures = gather(
+        scope=report.restore_session_scope(),
+        zone=zoneinfo.ZoneInfo(report.zone),
+        as_of=as_of,
+        reader=SYSTEM,
+    )
+    text = re.sub(r"<(script|svg|head)\b.*?</\1>", " ", document.html(report, figures), flags=re.S)
+    text = re.sub(r"<(/?(td|th|tr|div|p|h\d|li|br|section|table)\b)", r" <\1", text)
+    return " ".join(html_module.unescape(re.sub(r"<[^>]*>", "", text)).split())
+
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_cover_says_what_was_restored_with_its_whole() -> None:
+    make_population()
+
+    text = text_of(make_report(organisation="Example AG"))
+
+    assert text.startswith("Example AG Restore evidence report")
+    assert "1 July to 31 July 2026" in text
+    assert "2026-07-01 00:00 to 2026-08-01 00:00 UTC, end excluded" in text
+    assert "6 of 11 completed restore sessions ended with Success: 54.5 %." in text
+    assert "2 Failed, 1 Warning, 1 No result, 1 Other. 2 were in progress." in text
+    assert "Data as of 2026-08-01 06:00:00 UTC · 2026-08-01T06:00:00.000Z" in text
+    assert "every Enterprise Manager in scope was read from the start of the period on without a gap" in text
+
+
+def test_one_of_each_is_said_in_the_singular() -> None:
+    population = make_population()
+    keep = RestoreSession.objects.get(started_at=july(5)).pk
+    RestoreSession.objects.exclude(pk=keep).update(started_at=datetime(2019, 1, 1, tzinfo=UTC))
+    population.add(population.a, "vm1", july(5, 20), state="Working", result="None")
+
+    text = text_of(make_report())
+
+    assert "0 of 1 completed restore session ended with Success: 0.0 %." in text
+    assert "1 was in progress." in text
+    assert "1 restore session was completed without Success" in text
+    assert "Table 3.1 Completed without Success, newest first 1 row " in text
+    assert "1 restore session of the period had not stopped" in text
+
+
+def test_nothing_is_no_restores_and_never_a_share() -> None:
+    text = text_of(make_report()).rpartition("Definitions")[0]
+
+    assert "No restore session was completed in the period: no restores." in text
+    assert "0.0 %" not in text
+    assert "100.0 %" not in text
+    assert "No Enterprise Manager is set up" in text
+    assert "No restore session has been received yet." in text
+
+
+def test_neither_compliant_nor_met_is_ever_said() -> None:
+    make_population()
+
+    text = text_of(make_report()).lower()
+
+    assert not re.search(r"complian|\bmet\b|not met|passed", text)
+
+
+def test_what_enterprise_manager_does_not_list_is_named() -> None:
+    text = text_of(make_report())
+
+    for word in ("SureBackup", "Agents", "NAS", "AHV", "application items", "initiator"):
+        assert word in text
+
+
+def test_an_unfinished_period_and_an_unread_end_are_said() -> None:
+    make_population()
+
+    text = text_of(make_report(), as_of=july(20))
+
+    assert "The period was not over when the data were taken: these figures are not final." in text
+    assert "1 Enterprise Manager has not been read since the end of the period." in text
+    assert "not yet known" in text
+
+
+def test_the_message_of_a_failure_and_what_followed_it_are_listed() -> None:
+    make_population()
+
+    text = text_of(make_report())
+
+    assert re.search(
+        r"2026-07-05 10:00:00 vm1 vbr-a Failed 00:30:00 10:00:00 Whole VM · [0-9a-f-]{36} · Storage", text
+    )
+    assert "Other Cancelled" in text
+
+
+def test_times_are_those_of_the_report_s_zone() -> None:
+    make_population()
+
+    text = text_of(make_report(zone="Europe/Berlin"))
+
+    assert "2026-07-05 12:00:00 vm1" in text
+    assert "No clock change in the period" in text
+    assert "Clock changes in the period: 2026-10-25 has 25 hours." in text_of(
+        make_report(
+            RestoreSessionScope(
+                start=datetime(2026, 10, 1, tzinfo=BERLIN), end=datetime(2026, 11, 1, tzinfo=BERLIN)
+            ),
+            zone="Europe/Berlin",
+        )
+    )
+
+
+def test_a_filter_is_printed_in_words() -> None:
+    population = make_population()
+
+    text = text_of(make_report(replace(JULY, backup_servers=(population.a.pk,), vm="vm")))
+
+    assert "Backup server: vbr-a; VM name contains: vm" in text
+
+
+def test_who_asked_is_named() -> None:
+    person = make_user(username="b.sample", first_name="B.", last_name="Sample")
+
+    assert "Prepared by Command line" in text_of(make_report())
+    assert "Prepared by B. Sample" in text_of(make_report(requested_by=person))
+    assert "Prepared by Schedule “Monthly”" in text_of(make_report(schedule=make_schedule(name="Monthly")))
+
+
+def test_the_file_name_holds_days_and_number_alone() -> None:
+    report = make_report(organisation="../../etc")
+
+    assert document.file_name(report) == f"restore-report-2026-07-01-to-2026-07-31-{report}.pdf"
+
+    report.scope = {}
+    with pytest.raises(ValueError, match="both ends"):
+        document.file_name(report)
+
+
+def test_a_report_needs_a_bounded_period() -> None:
+    for scope in (
+        RestoreSessionScope(start=JULY.start),
+        RestoreSessionScope(end=JULY.end),
+        RestoreSessionScope(start=JULY.end, end=JULY.start),
+    ):
+        with pytest.raises(PeriodOpen, match="start and an end"):
+            make_report(scope)
+
+
+def test_a_report_keeps_what_was_asked() -> None:
+    report = make_report(organisation="Example AG", zone="Europe/Berlin")
+    report.refresh_from_db()
+
+    assert (report.status, report.restore_session_scope(), report.zone) == ("waiting", JULY, "Europe/Berlin")
+    assert date(2026, 8, 1) == report.created_at.date()
