@@ -59,7 +59,10 @@ class Estate:
 
 def make_estate(*, seed: int, servers: int, vms: int) -> Estate:
     """Draw an estate. `vms` counts the ordinary VMs; the awkward ones come on top. The same seed, the same estate."""
-    hosts = tuple(make_server(f"{seed}|server|{number}", number=number) for number in range(servers))
+    shift = 4 * (seed - 1)  # two stand-ins of different seeds show other sites
+    hosts = tuple(
+        make_server(f"{seed}|server|{number}", number=number, shift=shift) for number in range(servers)
+    )
     if not servers or not vms:
         return Estate(servers=hosts, vms=(), awkward={}, twins=None)
     made = [_make_vm(seed, number, _ordinary_name(number), servers) for number in range(vms)]
@@ -76,10 +79,10 @@ def make_estate(*, seed: int, servers: int, vms: int) -> Estate:
     return Estate(servers=hosts, vms=tuple(made), awkward=awkward, twins=twins)
 
 
-def make_server(text: str, *, number: int, name: str | None = None) -> BackupServerRecord:
-    """A backup server drawn from a text; the number picks site and version."""
+def make_server(text: str, *, number: int, shift: int = 0, name: str | None = None) -> BackupServerRecord:
+    """A backup server drawn from a text; the number picks site and version, the shift another first site."""
     digest = draw(text)
-    site, again = SITES[number % len(SITES)], number // len(SITES)
+    site, again = SITES[(number + shift) % len(SITES)], number // len(SITES)
     name = name if name is not None else f"vbr-{site}{again + 1 if again else ''}.example.test"
     return BackupServerRecord(
         uid=f"urn:veeam:BackupServer:{guid(digest)}",

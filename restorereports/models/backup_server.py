@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Self
 
 from django.db import models
+from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
 from .account import Reader
@@ -13,6 +15,19 @@ from .account import Reader
 class BackupServerQuerySet(models.QuerySet["BackupServer"]):
     def visible_to(self, reader: Reader) -> Self:
         return self if reader.is_active else self.none()
+
+    def with_label(self) -> Self:
+        """Adds `label`: the name, with an Enterprise Manager behind it where two servers bear the same name."""
+        twins = BackupServer.objects.filter(name=OuterRef("name")).exclude(pk=OuterRef("pk"))
+        shown_by = BackupServerSource.objects.filter(backup_server=OuterRef("pk")).order_by(
+            "enterprise_manager__name"
+        )
+        named = Concat(
+            "name", Value(" ("), Subquery(shown_by.values("enterprise_manager__name")[:1]), Value(")")
+        )
+        return self.annotate(
+            label=Case(When(Exists(twins), then=named), default=F("name"), output_field=models.TextField())
+        )
 
 
 class BackupServer(models.Model):

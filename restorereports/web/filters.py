@@ -68,7 +68,8 @@ class _Choices(django_filters.MultipleChoiceFilter):
 
 
 class _ModelsField(KnownRows, django_filters.fields.ModelMultipleChoiceField):
-    pass
+    def label_from_instance(self, obj: Any) -> str:
+        return name_text(getattr(obj, "label", obj.name))
 
 
 class _Models(django_filters.ModelMultipleChoiceFilter):
@@ -83,7 +84,7 @@ def _visible_managers(request: PersonRequest) -> Any:
 
 
 def _visible_servers(request: PersonRequest) -> Any:
-    return BackupServer.objects.visible_to(request.user)
+    return BackupServer.objects.visible_to(request.user).with_label()
 
 
 class RestoreSessionFilter(django_filters.FilterSet):
@@ -199,7 +200,7 @@ class RestoreSessionFilter(django_filters.FilterSet):
             chips.append(self._chip("period", _("Period"), self._period_words(), period="all"))
         for field, words in (
             ("outcome", [str(Outcome(value).label) for value in chosen["outcome"]]),
-            ("backup_server", [name_text(server.name) for server in chosen["backup_server"]]),
+            ("backup_server", [name_text(server.label) for server in chosen["backup_server"]]),
             ("vm", [_("contains “%s”") % name_text(chosen["vm"])] if chosen["vm"] else []),
             ("vm_exact", [_("is “%s”") % name_text(chosen["vm_exact"])] if chosen["vm_exact"] else []),
             ("job_type", [job_type_text(value) for value in chosen["job_type"]]),

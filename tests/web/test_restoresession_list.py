@@ -459,3 +459,14 @@ def test_an_inactive_person_sees_nothing(em: EnterpriseManager) -> None:
     User.objects.filter(pk=person.pk).update(is_active=False)
 
     assert client.get("/").status_code == 302
+
+
+def test_backup_servers_of_one_name_are_told_apart_by_their_em(page: Client, em: EnterpriseManager) -> None:
+    other = make_enterprise_manager(name="em-south")
+    make_restore_session(make_backup_server(em, name="vbr-twin"), enterprise_manager=em)
+    make_restore_session(make_backup_server(other, name="vbr-twin"), enterprise_manager=other)
+
+    html = page.get("/").content.decode()
+
+    assert f"vbr-twin ({em.name})" in html
+    assert "vbr-twin (em-south)" in html
