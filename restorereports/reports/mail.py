@@ -219,6 +219,8 @@ def _context(delivery: Delivery, report: Report) -> dict[str, Any]:
 
 def _in_plain_words(failure: Exception) -> str:
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    if isinstance(failure, OSError) and failure.filename:
+        return f"{failure.filename}: {failure.strerror}."
     if isinstance(failure, smtplib.SMTPAuthenticationError):
         return _("The mail server %s refused the log-on. Check EMAIL_URL.") % server
     if isinstance(failure, smtplib.SMTPRecipientsRefused):
