@@ -53,11 +53,11 @@ def wait_for(true, what: str, seconds: float = 90):
     return found
 
 
-def log_in(address: str) -> requests.Session:
+def log_in(address: str, username: str, password: str) -> requests.Session:
     http = requests.Session()
     page = http.get(f"{address}/login/", timeout=10).text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
-    form = {"csrfmiddlewaretoken": token, "username": "auditor", "password": "a long password"}
+    form = {"csrfmiddlewaretoken": token, "username": username, "password": password}
     assert (
         http.post(f"{address}/login/", data=form, headers={"Referer": address}, timeout=10).status_code == 200
     )
@@ -105,7 +105,7 @@ def walk(installation: Installation, world: World, em: StandInServer, mailbox: M
     wait_for(lambda: len(installation.export()) == len(expected), "the sync after the kill", seconds=150)
     assert_equal(installation.export(), expected)
 
-    http = log_in(address)
+    http = log_in(address, "auditor", "a long password")
     page = http.get(f"{address}/?period=all", timeout=10)
     assert page.status_code == 200
     assert "em-north" in page.text
