@@ -86,7 +86,12 @@ def gather(
         types=_types(rows),
         machines_restored=counted.virtual_machines(rows),
         machines_succeeded=counted.virtual_machines(rows.filter(outcome=Outcome.SUCCESS)),
-        previous=_previous(scope, zone, reader=reader, first_data_at=origin.first_data_at),
+        previous=_previous(
+            scope,
+            previous_period(scope.start, scope.end, zone),
+            reader=reader,
+            since=origin.first_data_at,
+        ),
         unsuccessful=listed.unsuccessful(rows, reader=reader),
         in_progress=listed.in_progress(rows, scope, reader=reader, as_of=as_of),
         carried_in=listed.carried_in(scope, reader=reader),
@@ -126,20 +131,15 @@ def _types(rows: RestoreSessionQuerySet) -> tuple[TypeLine, ...]:
 
 
 def _previous(
-    scope: RestoreSessionScope,
-    zone: zoneinfo.ZoneInfo,
-    *,
-    reader: Reader,
-    first_data_at: datetime | None,
+    scope: RestoreSessionScope, bounds: tuple[datetime, datetime], *, reader: Reader, since: datetime | None
 ) -> Previous:
-    if scope.start is None or scope.end is None:
-        raise ValueError("the period before needs one with both ends")
-    start, end = previous_period(scope.start, scope.end, zone)
+    """The figures of these bounds; data are there `since` then."""
+    start, end = bounds
     return Previous(
         start=start,
         end=end,
         counts=counted.by_outcome(replace(scope, start=start, end=end).rows(reader)),
-        no_data=first_data_at is None or end <= first_data_at,
+        no_data=since is None or end <= since,
     )
 
 

@@ -43,12 +43,6 @@ def rate(counts: OutcomeCounts) -> str:
 
 
 @register.simple_tag
-def of(part: int, whole: int) -> SafeString:
-    """`18 / 575`, the whole in grey."""
-    return format_html('<span class="nb">{} <i>/ {}</i></span>', f"{part:,}", f"{whole:,}")
-
-
-@register.simple_tag
 def share(part: int, whole: int) -> str:
     """`92.5 %`; empty for an empty whole."""
     found = percent(part, whole)

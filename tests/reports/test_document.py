@@ -213,3 +213,14 @@ def test_a_report_keeps_what_was_asked() -> None:
 
     assert (report.status, report.restore_session_scope(), report.zone) == ("waiting", JULY, "Europe/Berlin")
     assert date(2026, 8, 1) == report.created_at.date()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "clock agrees"), (-90, "clock 90 s behind"), (3600.2, "clock 3,600 s ahead")],
+)
+def test_the_clock_of_enterprise_manager_is_compared(seconds: float, words: str) -> None:
+    population = make_population()
+    population.manager.runs.update(clock_skew_seconds=seconds)
+
+    assert words in text_of(make_report())

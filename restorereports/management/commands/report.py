@@ -17,6 +17,9 @@ from restorereports.reports.files import path_of
 from restorereports.reports.render import render_report
 from restorereports.reports.request import request_report
 
+EARLIEST, LATEST = 1969, 3000  # years of the bounds in UTC: a zone may begin its 1970 in 1969
+OUT_OF_BOUNDS = "A report's period lies between 1970 and 2999."
+
 
 class Command(BaseCommand):
     help = "Makes a PDF report of a period and prints its path, pages, rows and SHA-256."
@@ -60,19 +63,28 @@ class Command(BaseCommand):
 
 def _period(options: dict[str, Any]) -> tuple[datetime, datetime]:
     zone = asked.zone_named(options["zone"])
-    given = [option for option in ("start", "end") if options[option]]
+    if options["period"] and (options["start"] or options["end"]):
+        raise CommandError("Give either --period or --from and --to, not both.")
     if options["period"]:
-        if given:
-            raise CommandError("Give either --period or --from and --to, not both.")
-        try:
-            period = named_period(options["period"], zone.key)
-        except PeriodUnreadable as failure:
-            raise CommandError(str(failure)) from None
-        return period.start_at, period.end_at
-    start, end = asked.bounds(options["start"], options["end"], zone)
-    if start is None or end is None:
-        raise CommandError("A report needs --period, or both --from and --to.")
+        start, end = _named(options["period"], zone.key)
+    else:
+        first, last = asked.bounds(options["start"], options["end"], zone)
+        if first is None or last is None:
+            raise CommandError("A report needs --period, or both --from and --to.")
+        start, end = first, last
+    if start.year < EARLIEST or end.year > LATEST:
+        raise CommandError(OUT_OF_BOUNDS)
     return start, end
+
+
+def _named(text: str, zone: str) -> tuple[datetime, datetime]:
+    try:
+        period = named_period(text, zone)
+        return period.start_at, period.end_at
+    except PeriodUnreadable as failure:
+        raise CommandError(str(failure)) from None
+    except OverflowError:
+        raise CommandError(OUT_OF_BOUNDS) from None
 
 
 def _copy(report: Report, path: Path) -> None:
