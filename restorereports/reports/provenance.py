@@ -100,6 +100,7 @@ class Provenance:
     first_data_at: datetime | None
     not_read_after_end: tuple[str, ...]
     not_reaching_back: tuple[str, ...]
+    never_read: tuple[str, ...]
 
     @property
     def rest(self) -> int:
@@ -157,6 +158,7 @@ def provenance(
             for source in sources
             if source.reaches_back_to is None or source.reaches_back_to > start
         ),
+        never_read=tuple(source.name for source in sources if source.first_good_at is None),
     )
 
 

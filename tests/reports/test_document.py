@@ -14,7 +14,7 @@ from restorereports.models import SYSTEM, Report, RestoreSession, RestoreSession
 from restorereports.reports import document
 from restorereports.reports.figures import gather
 from restorereports.reports.request import PeriodOpen, request_report
-from tests.factories import make_schedule, make_user
+from tests.factories import make_enterprise_manager, make_schedule, make_user
 
 from .population import AS_OF, JULY, july, make_population
 
@@ -177,6 +177,15 @@ def test_a_filter_is_printed_in_words() -> None:
     text = text_of(make_report(replace(JULY, backup_servers=(population.a.pk,), vm="vm")))
 
     assert "Backup server: vbr-a; VM name contains: vm" in text
+
+
+def test_without_a_sync_no_absence_of_gaps_is_claimed() -> None:
+    make_enterprise_manager()
+
+    text = text_of(make_report())
+
+    assert "Not known for 1 Enterprise Manager, which has had no good sync yet." in text
+    assert "None seen" not in text
 
 
 def test_who_asked_is_named() -> None:

@@ -75,6 +75,7 @@ def test_a_list_that_did_not_reach_back_to_the_start_is_named() -> None:
     found = origin()
 
     assert found.not_reaching_back == ("never", "late")
+    assert found.never_read == (never.name,)
     assert found.sources[0].name == never.name
     assert found.first_data_at == july(12)
 
