@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
-def _number(name: str, default: int, *, at_least: int) -> int:
+def _number(name: str, default: int, *, at_least: int, at_most: int = 1_000_000) -> int:
     try:
         value: int = env.int(name, default=default)
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {os.environ[name]!r}.") from None
-    if value < at_least:
-        raise ImproperlyConfigured(f"{name} must be at least {at_least}, not {value}.")
+    if not at_least <= value <= at_most:
+        raise ImproperlyConfigured(f"{name} must be from {at_least} to {at_most}, not {value}.")
     return value
 
 
@@ -58,7 +58,7 @@ CREDENTIALS_KEYS = [
     k for k in _key("CREDENTIALS_KEY", lambda: Fernet.generate_key().decode()).split(",") if k
 ]
 try:
-    [Fernet(key) for key in CREDENTIALS_KEYS]
+    MultiFernet([Fernet(key) for key in CREDENTIALS_KEYS])
 except ValueError:
     raise ImproperlyConfigured(
         "CREDENTIALS_KEY must be a Fernet key (32 bytes, url-safe base64), or several separated by commas; "
@@ -72,7 +72,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=LOOPBACK)
 TRUSTED_PROXY = env.str("TRUSTED_PROXY", default="")
 SECURE_ORIGIN = bool(TRUSTED_PROXY) or not set(ALLOWED_HOSTS) <= set(LOOPBACK)
 BIND = env.str("BIND", default="127.0.0.1")
-PORT = _number("PORT", 8000, at_least=1)
+PORT = _number("PORT", 8000, at_least=1, at_most=65535)
 
 INSTALLED_APPS = [
     "restorereports",
@@ -124,6 +124,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # --- Database --------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'restorereports.sqlite3'}")}
 _database: dict[str, Any] = DATABASES["default"]
+_database.setdefault("ENGINE", "")
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # writers queue up instead of failing half-way
@@ -139,7 +140,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Workers ---------------------------------------------------------------------------------------------
 # The broker carries wake-ups only; what is due or half done stands in the database.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://localhost"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if CELERY_BROKER_URL.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -148,15 +149,18 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "control_folder": str(VAR_DIR / "broker" / "control"),
     }
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_DEFAULT_QUEUE = "sync"
+CELERY_TASK_DEFAULT_QUEUE = (
+    "wake"  # short tasks; both kinds of worker take them, so that neither can starve them
+)
 CELERY_TASK_ROUTES = {
+    "restorereports.tasks.sync_enterprise_manager": {"queue": "sync"},
     "restorereports.tasks.render_report": {"queue": "reports"},
     "restorereports.tasks.deliver_due_reports": {"queue": "reports"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
-WAKE_UP_SECONDS = _number("WAKE_UP_SECONDS", 15, at_least=1)
+WAKE_UP_SECONDS = _number("WAKE_UP_SECONDS", 15, at_least=1, at_most=15)  # a lock is free within a minute
 
 
 def _beat(task: str, every: float) -> dict[str, Any]:

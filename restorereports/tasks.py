@@ -7,10 +7,11 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
+from django.core.management import call_command
 from django.utils import timezone
 
 from restorereports.mirror.due import due_enterprise_managers, is_due
-from restorereports.mirror.lock import AlreadyRunning
+from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager
 from restorereports.reports import files, mail, render, schedule
@@ -38,7 +39,7 @@ def sync_enterprise_manager(enterprise_manager_id: int) -> None:
     trigger = "person" if enterprise_manager.sync_requested_at else "schedule"
     try:
         sync(enterprise_manager, trigger=trigger, should_stop=_shutting_down.is_set)
-    except AlreadyRunning:
+    except CannotStart:
         return  # another worker was faster
 
 
@@ -64,3 +65,4 @@ def deliver_due_reports() -> None:
 @shared_task
 def sweep_expired() -> None:
     files.sweep(as_of=timezone.now())
+    call_command("clearsessions")

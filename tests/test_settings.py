@@ -75,6 +75,10 @@ def test_many_processes_that_start_at_once_agree_on_the_keys(tmp_path) -> None:
     [
         ("PORT", "eighty"),
         ("PORT", "0"),
+        ("PORT", "99999"),
+        ("WAKE_UP_SECONDS", "60"),
+        ("CREDENTIALS_KEY", ","),
+        ("DATABASE_URL", "foo"),
         ("SYNC_OVERLAP_HOURS", "12"),
         ("TIME_ZONE", "Berlin"),
         ("LOG_LEVEL", "LOUD"),

@@ -86,9 +86,11 @@ def read_restore_session(element: etree._Element) -> RestoreSessionEntity:
     uid = _uid(element, "RestoreSession")
     backup_server_uid, backup_server_name = _linked(element, "Up", "BackupServer")
     restore_point_uid, restore_point_name = _linked(element, "Related", "VmRestorePoint")
-    started_at = _time(element, "CreationTimeUTC", uid=uid)
+    started_at = _time(element, "CreationTimeUTC")
     if started_at is None:
-        raise UnexpectedAnswer(f"{uid} has no CreationTimeUTC.")
+        raise UnexpectedAnswer(
+            f"{uid} has no readable CreationTimeUTC: {safe_text(child_text(element, 'CreationTimeUTC'), limit=60)!r}"
+        )
     return RestoreSessionEntity(
         uid=uid,
         name=attribute(element, "Name"),
@@ -96,9 +98,9 @@ def read_restore_session(element: etree._Element) -> RestoreSessionEntity:
         job_type=child_text(element, "JobType"),
         state=child_text(element, "State"),
         result=child_text(element, "Result") or NO_RESULT,
-        progress=_number(element, "Progress", uid=uid),
+        progress=_number(element, "Progress"),
         started_at=started_at,
-        ended_at=_time(element, "EndTimeUTC", uid=uid),
+        ended_at=_time(element, "EndTimeUTC"),
         restore_point_uid=restore_point_uid,
         restore_point_name=restore_point_name,
         restored_object_ref=child_text(element, "RestoredObjRef"),
@@ -117,7 +119,7 @@ def read_backup_server(element: etree._Element) -> BackupServerEntity:
         name=attribute(element, "Name"),
         description=child_text(element, "Description"),
         version=child_text(element, "Version"),
-        port=_number(element, "Port", uid=uid),
+        port=_number(element, "Port"),
         payload=canonical(element),
     )
 
@@ -160,23 +162,18 @@ def _linked(element: etree._Element, rel: str, type_: str) -> tuple[str, str]:
     return "", ""
 
 
-def _time(element: etree._Element, name: str, *, uid: str) -> datetime | None:
-    """None when absent, empty or a sentinel that stands for "no time"."""
-    text = child_text(element, name)
-    if not text:
-        return None
+def _time(element: etree._Element, name: str) -> datetime | None:
+    """None when absent, empty, unreadable or a sentinel that stands for "no time"; `payload` keeps the text."""
     try:
-        moment = parse_time(text)
+        moment = parse_time(child_text(element, name))
     except ValueError:
-        raise UnexpectedAnswer(f"{uid} has an unreadable {name}: {safe_text(text, limit=60)}") from None
+        return None
     return moment if FIRST_BELIEVABLE_YEAR <= moment.year <= LAST_BELIEVABLE_YEAR else None
 
 
-def _number(element: etree._Element, name: str, *, uid: str) -> int | None:
-    """A whole number of 32 bits; None when absent or empty."""
+def _number(element: etree._Element, name: str) -> int | None:
+    """A whole number of 32 bits; None when absent, empty or anything else; `payload` keeps the text."""
     text = child_text(element, name)
-    if not text:
-        return None
     if not re.fullmatch(r"[+-]?\d{1,10}", text, re.ASCII) or not _SMALLEST <= int(text) <= _LARGEST:
-        raise UnexpectedAnswer(f"{uid} has an unreadable {name}: {safe_text(text, limit=60)}")
+        return None
     return int(text)

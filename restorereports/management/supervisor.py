@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -61,6 +63,19 @@ class Program:
         return self.process is not None and self.process.poll() is None
 
 
+def host_in_url() -> str:
+    """BIND as an address writes it: IPv6 in brackets."""
+    bare = settings.BIND.strip("[]")
+    return f"[{bare}]" if ":" in bare else str(bare)
+
+
+def origin() -> str:
+    """Where people reach the pages: through the TLS proxy where there is one, else where we listen."""
+    if settings.TRUSTED_PROXY:
+        return f"https://{settings.ALLOWED_HOSTS[0]}"
+    return f"http://{host_in_url()}:{settings.PORT}"
+
+
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
@@ -77,25 +92,26 @@ def _worker(name: str, queue: str, threads: int) -> list[str]:
 def installation(*, port: int) -> list[Program]:
     """Web, one worker for syncs, one for reports at low priority, one beat: the layout of production."""
     gunicorn = [
-        *(sys.executable, "-m", "gunicorn", "restorereports.wsgi", "--bind", f"{settings.BIND}:{port}"),
+        *(sys.executable, "-m", "gunicorn", "restorereports.wsgi", "--bind", f"{host_in_url()}:{port}"),
         *("--workers", "2", "--threads", "4", "--no-control-socket", "--log-level", "warning"),
         *("--forwarded-allow-ips", settings.TRUSTED_PROXY or "127.0.0.1"),
     ]
     schedule = ("-s", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--pidfile=", "--loglevel", "WARNING")
     return [
         Program("web", gunicorn),
-        Program("sync-worker", _worker("sync", "sync", 4)),
-        Program("report-worker", ["nice", "-n", "10", *_worker("reports", "reports", 1)]),
+        Program("sync-worker", _worker("sync", "sync,wake", 16)),
+        Program("report-worker", ["nice", "-n", "10", *_worker("reports", "reports,wake", 2)]),
         Program("beat", _celery("beat", *schedule)),
     ]
 
 
 def refuse_taken_port(port: int) -> None:
     """One clear sentence, before anything is set up."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in settings.BIND else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.BIND, port))
+            probe.bind((settings.BIND.strip("[]"), port))
         except OSError as failure:
             raise CommandError(
                 f"Port {port} on {settings.BIND} cannot be used ({failure.strerror}). "
@@ -111,9 +127,20 @@ class Supervisor:
         self._stopping = threading.Event()
         self._logs = settings.VAR_DIR / "log"
         self._before: dict[int, object] = {}
+        self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Supervisor:
         self._logs.mkdir(mode=0o700, exist_ok=True)
+        self._lock = (settings.VAR_DIR / "supervisor.lock").open("wb")
+        try:
+            fcntl.flock(
+                self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # the system lets go of it, whatever happens
+        except OSError:
+            self._lock.close()
+            raise CommandError(
+                f"Restore Reports already runs on {settings.VAR_DIR}. End that one first, or set another VAR_DIR."
+            ) from None
         for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._before[sign] = signal.signal(sign, self._stop)
         return self
@@ -122,6 +149,8 @@ class Supervisor:
         self._end_all()
         for sign, handler in self._before.items():
             signal.signal(sign, handler)  # type: ignore[arg-type]
+        if self._lock:
+            self._lock.close()
 
     def _stop(self, _sign: int, _frame: FrameType | None) -> None:
         self._stopping.set()

@@ -16,8 +16,16 @@ from restorereports.models.sync_run import HEARTBEAT_SECONDS
 logger = logging.getLogger(__name__)
 
 
-class AlreadyRunning(Exception):
+class CannotStart(Exception):
+    """No sync can start now; the message says why."""
+
+
+class AlreadyRunning(CannotStart):
     """Another worker or person syncs this Enterprise Manager right now."""
+
+
+class Paused(CannotStart):
+    """A person has to act first: a log-on was refused or the certificate changed."""
 
 
 class RunTakenOver(Exception):
@@ -26,6 +34,13 @@ class RunTakenOver(Exception):
 
 def claim(enterprise_manager: EnterpriseManager, *, full: bool, trigger: str, at: datetime) -> SyncRun:
     """Open a run; the database allows one running run per Enterprise Manager."""
+    if enterprise_manager.paused_at:
+        raise Paused(
+            _(
+                "%(name)s is paused: %(why)s. It goes on when a person changes the settings or presses “Try again”."
+            )
+            % {"name": enterprise_manager.name, "why": enterprise_manager.get_paused_because_display()}
+        )
     bury_dead(at=at)
     previous = enterprise_manager.runs.first()
     try:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from restorereports.em.entities import RestoreSessionEntity
 from restorereports.em.failures import UnexpectedAnswer
 from restorereports.models import (
-    BackupServer,
+    EnterpriseManager,
     Outcome,
     RestoreSession,
     RestoreSessionSource,
@@ -27,6 +29,9 @@ from .servers import servers_of
 _SHORT = 255  # longest word of EM in a row of its own; the raw XML keeps it whole
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_ABSENT = (None, "")
+
+Key = tuple[int, str]  # backup server's id, UID of the restore session
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,16 @@ def store(run: SyncRun, entities: Sequence[RestoreSessionEntity], *, at: datetim
         if uid in sources and (bytes(sources[uid].payload_digest) != digests[uid] or sources[uid].missing_at)
     ]
     if fresh or differing:
-        servers = servers_of(run.enterprise_manager, fresh + differing, at=at)
-        _add(run, fresh, servers, digests, at=at)
-        _change(run, differing, servers, sources, digests, at=at)
+        keys = _keys(run.enterprise_manager, fresh, differing, sources, at=at)
+        machines = _machines({(keys[e.uid][0], e.vm_name) for e in fresh + differing if e.vm_name}, at=at)
+        _insert([(keys[entity.uid], entity) for entity in fresh], machines, at=at)
+        sessions = _locked(keys.values())
+        for entity in fresh + differing:
+            session = sessions[keys[entity.uid]]
+            if entity.uid in sources or session.first_seen_at != at:  # else it is what was just inserted
+                _merge(session, entity, machines.get((session.backup_server_id, entity.vm_name)), at=at)
+        _add_sources(run, [(sessions[keys[e.uid]], e) for e in fresh], digests, at=at)
+        _change_sources(run, [(sources[e.uid], e) for e in differing], digests, at=at)
     return Stored(len(fresh), len(differing), len(entities) - len(fresh) - len(differing))
 
 
@@ -96,20 +108,26 @@ def _milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
 
 
-def _add(
-    run: SyncRun,
-    entities: list[RestoreSessionEntity],
-    servers: dict[str, BackupServer],
-    digests: dict[str, bytes],
+def _keys(
+    enterprise_manager: EnterpriseManager,
+    fresh: list[RestoreSessionEntity],
+    differing: list[RestoreSessionEntity],
+    sources: dict[str, RestoreSessionSource],
     *,
     at: datetime,
+) -> dict[str, Key]:
+    """The row's key of each entity: a known one keeps its backup server, whatever its link says now."""
+    servers = servers_of(enterprise_manager, fresh, at=at)
+    keys = {entity.uid: (servers[entity.backup_server_uid].pk, entity.uid) for entity in fresh}
+    ids = {sources[entity.uid].restore_session_id: entity.uid for entity in differing}
+    known = RestoreSession.objects.filter(pk__in=list(ids)).values_list("pk", "backup_server", "uid")
+    return keys | {ids[pk]: (server, uid) for pk, server, uid in known}
+
+
+def _insert(
+    wanted: list[tuple[Key, RestoreSessionEntity]], machines: dict[tuple[int, str], int], *, at: datetime
 ) -> None:
-    if not entities:
-        return
-    machines = _machines(entities, servers, at=at)
-    entities = sorted(entities, key=lambda entity: (servers[entity.backup_server_uid].pk, entity.uid))
-    wanted = {(servers[entity.backup_server_uid].pk, entity.uid): entity for entity in entities}
-    known = _sessions(wanted)
+    """Add the rows that are not there yet, in the order of their keys: so that two workers cannot deadlock."""
     RestoreSession.objects.bulk_create(
         (
             RestoreSession(
@@ -119,17 +137,34 @@ def _add(
                 first_seen_at=at,
                 **fields_of(entity),
             )
-            for key, entity in wanted.items()
-            if key not in known
+            for key, entity in sorted(wanted, key=lambda pair: pair[0])
         ),
-        ignore_conflicts=True,  # another Enterprise Manager may add the same one at this moment
+        ignore_conflicts=True,  # another Enterprise Manager has it already, or adds it at this moment
     )
-    for key, session in known.items():
-        _merge(session, wanted[key], machines.get((key[0], wanted[key].vm_name)), at=at)
-    sessions = _sessions(wanted)
+
+
+def _locked(keys: Iterable[Key]) -> dict[Key, RestoreSession]:
+    """The rows, held in the order of their ids until the page is written; nobody changes them meanwhile."""
+    by_server: dict[int, list[str]] = {}
+    for server, uid in keys:
+        by_server.setdefault(server, []).append(uid)
+    meant = Q()
+    for server, uids in by_server.items():
+        meant |= Q(backup_server=server, uid__in=uids)
+    rows = RestoreSession.objects.select_for_update().filter(meant).order_by("pk")
+    return {(row.backup_server_id, row.uid): row for row in rows}
+
+
+def _add_sources(
+    run: SyncRun,
+    wanted: list[tuple[RestoreSession, RestoreSessionEntity]],
+    digests: dict[str, bytes],
+    *,
+    at: datetime,
+) -> None:
     RestoreSessionSource.objects.bulk_create(
         RestoreSessionSource(
-            restore_session=sessions[key],
+            restore_session=session,
             enterprise_manager=run.enterprise_manager,
             uid=entity.uid,
             first_seen_at=at,
@@ -137,27 +172,18 @@ def _add(
             payload_digest=digests[entity.uid],
             payload_zlib=zlib.compress(entity.payload),
         )
-        for key, entity in wanted.items()
+        for session, entity in wanted
     )
 
 
-def _change(
+def _change_sources(
     run: SyncRun,
-    entities: list[RestoreSessionEntity],
-    servers: dict[str, BackupServer],
-    sources: dict[str, RestoreSessionSource],
+    wanted: list[tuple[RestoreSessionSource, RestoreSessionEntity]],
     digests: dict[str, bytes],
     *,
     at: datetime,
 ) -> None:
-    if not entities:
-        return
-    machines = _machines(entities, servers, at=at)
-    sessions = RestoreSession.objects.in_bulk([sources[entity.uid].restore_session_id for entity in entities])
-    for entity in entities:
-        source = sources[entity.uid]
-        session = sessions[source.restore_session_id]
-        _merge(session, entity, machines.get((servers[entity.backup_server_uid].pk, entity.vm_name)), at=at)
+    for source, entity in wanted:
         source.payload_digest = digests[entity.uid]
         source.payload_zlib = zlib.compress(entity.payload)
         source.changed_at, source.changed_run, source.missing_at = at, run, None
@@ -169,19 +195,14 @@ def _change(
 def _merge(
     session: RestoreSession, entity: RestoreSessionEntity, machine_id: int | None, *, at: datetime
 ) -> None:
-    """Take over what changed; a finished restore session never goes back to an earlier state."""
+    """Take over what changed; a finished restore session never goes back and loses nothing it had."""
     fields = fields_of(entity) | {"virtual_machine_id": machine_id}
     if session.state == FINAL_STATE:
         if entity.state != FINAL_STATE:
-            final = {"state", "result", "outcome", "progress", "ended_at", "duration_ms"}
-        elif session.result != "None" and entity.result == "None":
-            final = {"result", "outcome"}
-        else:
-            final = set()
-        for field in final:
-            fields.pop(field)
-        if fields.get("ended_at", session.ended_at) is None:
-            fields |= {"ended_at": session.ended_at, "duration_ms": session.duration_ms}
+            return
+        if session.result != "None" and entity.result == "None":
+            fields |= {"result": session.result, "outcome": session.outcome}
+        fields = {name: value for name, value in fields.items() if value not in _ABSENT}
     changed = [field for field, value in fields.items() if getattr(session, field) != value]
     if changed:
         for field in changed:
@@ -190,39 +211,22 @@ def _merge(
         session.save(update_fields=[*changed, "changed_at"])
 
 
-def _sessions(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], RestoreSession]:
-    by_server: dict[int, list[str]] = {}
-    for server, uid in keys:
-        by_server.setdefault(server, []).append(uid)
-    return {
-        (server, session.uid): session
-        for server, uids in by_server.items()
-        for session in RestoreSession.objects.filter(backup_server=server, uid__in=uids)
-    }
-
-
-def _machines(
-    entities: Iterable[RestoreSessionEntity], servers: dict[str, BackupServer], *, at: datetime
-) -> dict[tuple[int, str], int]:
+def _machines(wanted: Iterable[tuple[int, str]], *, at: datetime) -> dict[tuple[int, str], int]:
     """Ids of the VMs by (backup server, exact name); new names are added."""
-    wanted = {
-        (servers[entity.backup_server_uid].pk, name_key(entity.vm_name)): entity.vm_name
-        for entity in entities
-        if entity.vm_name
-    }
-    known = _machine_ids(wanted)
-    if missing := sorted(wanted.keys() - known.keys()):
+    names = {(server, name_key(name)): name for server, name in wanted}
+    known = _machine_ids(names)
+    if missing := sorted(names.keys() - known.keys()):
         VirtualMachine.objects.bulk_create(
             (
                 VirtualMachine(
-                    backup_server_id=server, name=wanted[server, key], name_key=key, first_seen_at=at
+                    backup_server_id=server, name=names[server, key], name_key=key, first_seen_at=at
                 )
                 for server, key in missing
             ),
             ignore_conflicts=True,
         )
         known |= _machine_ids(missing)
-    return {(server, wanted[server, key]): known[server, key] for server, key in wanted}
+    return {(server, name): known[server, key] for (server, key), name in names.items()}
 
 
 def _machine_ids(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:

@@ -19,7 +19,7 @@ def servers_of(
         names[entity.backup_server_uid] = entity.backup_server_name
         sessions.setdefault(entity.backup_server_uid, []).append(entity.uid)
     known = _known(enterprise_manager, names)
-    for uid in names.keys() - known.keys():
+    for uid in sorted(names.keys() - known.keys()):  # always in one order: two workers cannot deadlock
         known[uid] = _add(enterprise_manager, uid, names[uid], shows=sessions[uid], at=at)
     return known
 
@@ -58,39 +58,35 @@ def _showing_the_same(session_uids: list[str]) -> BackupServer | None:
 def record_servers(
     enterprise_manager: EnterpriseManager, listed: Iterable[BackupServerEntity], *, at: datetime
 ) -> None:
-    """Names, versions and descriptions as EM's own list of backup servers has them; unchanged ones stay untouched."""
-    known = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager).select_related(
-        "backup_server"
-    )
-    sources = {source.uid: source for source in known}
-    for entity in listed:
-        if entity.uid not in sources:
-            server = _add(enterprise_manager, entity.uid, entity.name, shows=[], at=at)
-        else:
-            server = sources[entity.uid].backup_server
-            _rename_source(sources[entity.uid], entity.name)
+    """Names, versions and descriptions as EM's own list of backup servers has them.
+
+    After the pages, so that a server was already recognised by its restore sessions. A shared row changes only
+    when this Enterprise Manager's own words change: two of them with different labels do not take turns.
+    """
+    for entity in sorted(listed, key=lambda entity: entity.uid):
+        if not _source(enterprise_manager, entity.uid):
+            _add(enterprise_manager, entity.uid, entity.name, shows=[], at=at)
         facts = {"name": entity.name, "version": entity.version[:255], "description": entity.description}
-        _update(server, facts)
+        _take_over(_source(enterprise_manager, entity.uid), facts)
 
 
 def record_names(enterprise_manager: EnterpriseManager, names: Mapping[str, str]) -> None:
     """Names as the restore sessions' links have them, for accounts that may not list backup servers."""
-    sources = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager, uid__in=list(names))
-    for source in sources.select_related("backup_server"):
-        if names[source.uid]:
-            _rename_source(source, names[source.uid])
-            _update(source.backup_server, {"name": names[source.uid]})
+    for uid in sorted(uid for uid, name in names.items() if name):
+        _take_over(_source(enterprise_manager, uid), {"name": names[uid]})
 
 
-def _rename_source(source: BackupServerSource, name: str) -> None:
-    if source.name != name:
-        source.name = name
-        source.save(update_fields=["name"])
+def _source(enterprise_manager: EnterpriseManager, uid: str) -> BackupServerSource | None:
+    sources = BackupServerSource.objects.filter(enterprise_manager=enterprise_manager, uid=uid)
+    return sources.select_related("backup_server").first()
 
 
-def _update(server: BackupServer, facts: Mapping[str, str]) -> None:
-    changed = [field for field, value in facts.items() if getattr(server, field) != value]
-    for field in changed:
-        setattr(server, field, facts[field])
+def _take_over(source: BackupServerSource | None, facts: Mapping[str, str]) -> None:
+    if source is None:
+        return
+    changed = {field: value for field, value in facts.items() if getattr(source, field) != value}
     if changed:
-        server.save(update_fields=changed)
+        for row in (source, source.backup_server):
+            for field, value in changed.items():
+                setattr(row, field, value)
+            row.save(update_fields=list(changed))

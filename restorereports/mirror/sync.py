@@ -20,7 +20,9 @@ from restorereports.em.failures import (
     EnterpriseManagerError,
     Forbidden,
     LogonRefused,
+    ServerFailing,
     Stopped,
+    UnexpectedAnswer,
 )
 from restorereports.models import EnterpriseManager, Outcome, RestoreSessionSource, SyncRun
 from restorereports.models.credential import CredentialUnreadable
@@ -30,12 +32,13 @@ from restorereports.runlog import log_as
 from .connection import connection_to
 from .lock import Heartbeat, RunTakenOver, claim, still_ours
 from .plain_words import in_plain_words
-from .rows import Stored, store
+from .rows import store
 from .servers import record_names, record_servers
 
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE = 500
+FULL_EVERY = timedelta(days=1)
 ASK_BY_ID_LIMIT = 200
 ASK_NO_RESULT_FOR = timedelta(hours=24)
 ASK_MISSING_AGAIN_AFTER = timedelta(hours=24)
@@ -53,12 +56,15 @@ def sync(
 ) -> SyncRun:
     """Copy what this Enterprise Manager shows; the closed run says how it went.
 
-    Without a good run before, or with `full`, everything EM gives is read, else what was created since the
-    last good run less the overlap. AlreadyRunning when another process is at it. Failures of EM or the
-    network close the run as failed and are not raised; a refused log-on or a changed certificate pauses the EM.
+    Without a good run before, with `full`, or once a day everything EM gives is read, else what was created
+    since the last good run less the overlap. CannotStart when it is paused or another process is at it. Failures
+    of EM or the network close the run and are not raised; a refused log-on or a changed certificate pauses the EM.
     """
     enterprise_manager = EnterpriseManager.objects.get(pk=enterprise_manager.pk)  # as it is now
-    run = claim(enterprise_manager, full=full, trigger=trigger, at=timezone.now())
+    now = timezone.now()
+    run = claim(
+        enterprise_manager, full=full or _full_is_due(enterprise_manager, now), trigger=trigger, at=now
+    )
     with log_as(f"sync-{run.pk}"), Heartbeat(run) as heart:
         logger.info("sync of %s starts", enterprise_manager.name)
         try:
@@ -118,16 +124,20 @@ def _copy(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Progres
         run.kind = SyncRun.Kind.FULL
     with EnterpriseManagerClient(connection_to(enterprise_manager), should_stop=should_stop) as client:
         _record_reader(run, client)
-        listed = _list_servers(run, client)
         names: dict[str, str] = {}
         for page in client.restore_session_pages(since=run.window_from_at, page_size=PAGE_SIZE):
             run.page, run.pages = page.number, page.pages_count
             _store(run, page.items)
             names |= {entity.backup_server_uid: entity.backup_server_name for entity in page.items}
             on_progress(run)
-        if not listed:
-            record_names(enterprise_manager, names)
+        _record_servers(run, client, names)
         _ask_unfinished(run, client)
+
+
+def _full_is_due(enterprise_manager: EnterpriseManager, now: datetime) -> bool:
+    """Once a day: what a late collector of EM brings behind the overlap is found by reading everything again."""
+    full = enterprise_manager.runs.filter(status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL)
+    return not full.filter(started_at__gt=now - FULL_EVERY).exists()
 
 
 def window_from(enterprise_manager: EnterpriseManager) -> datetime | None:
@@ -165,39 +175,37 @@ def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> None:
     )
 
 
-def _list_servers(run: SyncRun, client: EnterpriseManagerClient) -> bool:
-    """Record EM's list of backup servers; False when the role may not read it."""
+def _record_servers(run: SyncRun, client: EnterpriseManagerClient, names: dict[str, str]) -> None:
+    """EM's list of backup servers; where the role may not read it, the names in the restore sessions' links."""
     try:
         listed = client.backup_servers()
     except Forbidden:
-        return False
+        listed = None
     with transaction.atomic():
-        record_servers(run.enterprise_manager, listed, at=timezone.now())
-    return True
+        if listed is None:
+            record_names(run.enterprise_manager, names)
+        else:
+            record_servers(run.enterprise_manager, listed, at=timezone.now())
 
 
 def _store(run: SyncRun, entities: tuple[RestoreSessionEntity, ...]) -> None:
     """Rows and the run's counts in one transaction: a killed run leaves whole pages only."""
+    created = [entity.started_at for entity in entities]
     with transaction.atomic():
-        stored: Stored = store(run, entities, at=timezone.now())
-        run.seen += len(entities)
-        run.new += stored.new
-        run.changed += stored.changed
-        run.unchanged += stored.unchanged
-        created = [entity.started_at for entity in entities]
-        run.oldest_at = min([*created, *([run.oldest_at] if run.oldest_at else [])], default=None)
-        run.newest_at = max([*created, *([run.newest_at] if run.newest_at else [])], default=None)
-        still_ours(
-            run,
-            page=run.page,
-            pages=run.pages,
-            seen=run.seen,
-            new=run.new,
-            changed=run.changed,
-            unchanged=run.unchanged,
-            oldest_at=run.oldest_at,
-            newest_at=run.newest_at,
-        )
+        stored = store(run, entities, at=timezone.now())
+        counts = {
+            "page": run.page,
+            "pages": run.pages,
+            "seen": run.seen + len(entities),
+            "new": run.new + stored.new,
+            "changed": run.changed + stored.changed,
+            "unchanged": run.unchanged + stored.unchanged,
+            "oldest_at": min([*created, *([run.oldest_at] if run.oldest_at else [])], default=None),
+            "newest_at": max([*created, *([run.newest_at] if run.newest_at else [])], default=None),
+        }
+        still_ours(run, **counts)
+    for field, value in counts.items():
+        setattr(run, field, value)
 
 
 def _ask_unfinished(run: SyncRun, client: EnterpriseManagerClient) -> None:
@@ -206,16 +214,24 @@ def _ask_unfinished(run: SyncRun, client: EnterpriseManagerClient) -> None:
     At most ASK_BY_ID_LIMIT a run, going on behind the last one the previous run asked: so the longest
     unasked comes first and nothing is written for an unchanged one.
     """
-    covered_from = run.window_from_at or run.oldest_at
-    for source_id, uid in _to_ask(run, covered_from):
-        entity = client.restore_session(uid)
+    failed: EnterpriseManagerError | None = None
+    for source_id, uid in _to_ask(run, run.window_from_at or run.oldest_at):
+        run.asked_by_id += 1
+        run.asked_up_to = source_id
+        still_ours(run, asked_by_id=run.asked_by_id, asked_up_to=run.asked_up_to)
+        try:
+            entity = client.restore_session(uid)
+        except (ServerFailing, UnexpectedAnswer) as failure:
+            if failed:
+                raise
+            failed = failure  # one that EM cannot tell must not keep the others from being asked
+            continue
         if entity is None:
             RestoreSessionSource.objects.filter(pk=source_id).update(missing_at=timezone.now())
         else:
             _store(run, (entity,))
-        run.asked_by_id += 1
-        run.asked_up_to = source_id
-        still_ours(run, asked_by_id=run.asked_by_id, asked_up_to=run.asked_up_to)
+    if failed:
+        raise failed
 
 
 def _to_ask(run: SyncRun, covered_from: datetime | None) -> list[tuple[int, str]]:
@@ -236,17 +252,24 @@ def _to_ask(run: SyncRun, covered_from: datetime | None) -> list[tuple[int, str]
 
 
 def _pause_if_needed(enterprise_manager: EnterpriseManager, failure: EnterpriseManagerError) -> None:
-    """Stop syncing until a person acts: repeating a refused log-on would lock the service account."""
+    """Stop syncing until a person acts: repeating a refused log-on would lock the service account.
+
+    Not if that person was faster: new credentials or a new pin are tried.
+    """
     if isinstance(failure, LogonRefused):
-        enterprise_manager.pause(EnterpriseManager.Pause.LOGON_REFUSED, at=timezone.now())
+        because, offered_pem = EnterpriseManager.Pause.LOGON_REFUSED, ""
     elif isinstance(failure, CertificateChanged):
-        offered = failure.facts.pem if failure.facts else ""
-        enterprise_manager.pause(
-            EnterpriseManager.Pause.CERTIFICATE_CHANGED, at=timezone.now(), offered_pem=offered
+        because, offered_pem = (
+            EnterpriseManager.Pause.CERTIFICATE_CHANGED,
+            failure.facts.pem if failure.facts else "",
         )
     else:
         return
-    enterprise_manager.save(update_fields=["paused_at", "paused_because", "offered_pem"])
+    EnterpriseManager.objects.filter(
+        pk=enterprise_manager.pk,
+        credentials_changed_at=enterprise_manager.credentials_changed_at,
+        pin_sha256=enterprise_manager.pin_sha256,
+    ).update(paused_at=timezone.now(), paused_because=because, offered_pem=offered_pem)
 
 
 def _close(run: SyncRun, end: End) -> None:

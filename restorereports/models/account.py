@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zoneinfo
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,16 @@ def validate_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError(
             _("“%(name)s” is no IANA time zone; write it like Europe/Berlin."), params={"name": name}
+        )
+
+
+class People(UserManager["User"]):
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **extra: Any
+    ) -> User:
+        """What Django's `createsuperuser` makes is an administrator here."""
+        return super().create_superuser(
+            username, email, password, **{"role": User.Role.ADMINISTRATOR} | extra
         )
 
 
@@ -35,6 +45,8 @@ class User(AbstractUser):
     role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.AUDITOR)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[validate_zone])
     theme = models.CharField(_("theme"), max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
+
+    objects: ClassVar[People] = People()
 
     @property
     def is_administrator(self) -> bool:

@@ -59,6 +59,8 @@ class BackupServerSource(models.Model):
     backup_server = models.ForeignKey(BackupServer, on_delete=models.PROTECT, related_name="sources")
     uid = models.CharField(max_length=255)
     name = models.TextField()
+    description = models.TextField(blank=True)
+    version = models.CharField(max_length=255, blank=True)
     first_seen_at = models.DateTimeField()
 
     class Meta:

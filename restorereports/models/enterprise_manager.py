@@ -85,7 +85,8 @@ class EnterpriseManager(models.Model):
         last: datetime | None = self.last_attempt_at  # type: ignore[attr-defined]
         if last is None:
             return None
-        return last + timedelta(minutes=self.interval_minutes, seconds=-2 * settings.WAKE_UP_SECONDS)
+        interval = timedelta(minutes=self.interval_minutes)
+        return last + interval - min(timedelta(seconds=2 * settings.WAKE_UP_SECONDS), interval / 2)
 
     def set_password(self, password: str, *, at: datetime) -> None:
         """Encrypt and keep the password; a pause for a refused log-on ends with it."""
@@ -97,9 +98,6 @@ class EnterpriseManager(models.Model):
     def password(self) -> str:
         """The password in clear, for the log-on alone; CredentialUnreadable when no key opens it."""
         return credential.decrypt(self.password_token)
-
-    def pause(self, because: str, *, at: datetime, offered_pem: str = "") -> None:
-        self.paused_at, self.paused_because, self.offered_pem = at, because, offered_pem
 
     def resume(self) -> None:
         self.paused_at, self.paused_because, self.offered_pem = None, "", ""

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 HEARTBEAT_SECONDS = 10
-DEAD_AFTER = timedelta(seconds=45)  # a killed run's lock is free within 60 s: this plus one wake-up of beat
+DEAD_AFTER = timedelta(seconds=40)  # a killed run's lock is free within 60 s: this plus a wake-up of beat
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):
@@ -79,10 +79,8 @@ class SyncRun(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["enterprise_manager", "-started_at", "-id"], name="syncrun_em_started"),
-            models.Index(
-                fields=["enterprise_manager", "status", "-started_at", "-id"], name="syncrun_em_status"
-            ),
+            models.Index(fields=["enterprise_manager", "-id"], name="syncrun_em"),
+            models.Index(fields=["enterprise_manager", "status", "-id"], name="syncrun_em_status"),
             models.Index(fields=["heartbeat_at"], condition=Q(status="running"), name="syncrun_running"),
         ]
 

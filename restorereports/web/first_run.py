@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.core import signing
+from django.db import connection
 from django.urls import reverse
 
 from restorereports.models import User
@@ -25,3 +26,10 @@ def is_open(token: str) -> bool:
     except signing.BadSignature:
         return False
     return not User.objects.exists()
+
+
+def wait_for_others() -> None:
+    """Until the transaction ends nobody else adds a user; SQLite's immediate transactions do so anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f'LOCK TABLE "{User._meta.db_table}" IN EXCLUSIVE MODE')

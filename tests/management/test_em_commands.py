@@ -196,7 +196,7 @@ def test_a_paused_em_is_not_tried_again(added, server) -> None:
         with pytest.raises(SystemExit):
             call_command("sync", stdout=out)
 
-    assert "paused since" in out.getvalue()
+    assert "em-north is paused: Log-on refused" in out.getvalue()
     assert sum(request.method == "POST" for request in server.requests) == 1
 
 

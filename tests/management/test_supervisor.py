@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError
 
-from restorereports.management.supervisor import Program, Supervisor, installation, refuse_taken_port
+from restorereports.management.supervisor import Program, Supervisor, installation, origin, refuse_taken_port
 from tests.servers import free_port
 
 pytestmark = pytest.mark.processes
@@ -107,3 +107,26 @@ def test_the_layout_is_that_of_production() -> None:
     assert list(programs) == ["web", "sync-worker", "report-worker", "beat"]
     assert programs["report-worker"].command[:3] == ["nice", "-n", "10"]
     assert f"{settings.BIND}:8000" in programs["web"].command
+
+
+def test_one_installation_runs_once(tmp_path) -> None:
+    with Supervisor([]), pytest.raises(CommandError, match="already runs on"), Supervisor([]):
+        pass
+
+    with Supervisor([]):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("bind", "proxy", "address"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:8000"),
+        ("::1", "", "http://[::1]:8000"),
+        ("127.0.0.1", "127.0.0.1", "https://reports.example.test"),
+    ],
+)
+def test_the_address_that_people_use(settings, bind: str, proxy: str, address: str) -> None:
+    settings.BIND, settings.PORT, settings.TRUSTED_PROXY = bind, 8000, proxy
+    settings.ALLOWED_HOSTS = ["reports.example.test"]
+
+    assert origin() == address

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from django.utils import timezone
 
 from restorereports.emulator.server import StandInServer
@@ -80,9 +81,9 @@ def test_the_lock_of_a_killed_run_is_free_within_a_minute(idle) -> None:
     claim(idle, full=False, trigger="schedule", at=NOW)
 
     with pytest.raises(AlreadyRunning):
-        claim(idle, full=False, trigger="schedule", at=NOW + timedelta(seconds=40))
+        claim(idle, full=False, trigger="schedule", at=NOW + timedelta(seconds=35))
 
-    again = claim(idle, full=False, trigger="schedule", at=NOW + timedelta(seconds=50))
+    again = claim(idle, full=False, trigger="schedule", at=NOW + timedelta(seconds=45))
 
     assert [run.status for run in SyncRun.objects.all()] == ["running", "died"]
     assert again.status == "running"
@@ -109,7 +110,7 @@ def test_due_when_never_synced_when_asked_when_the_interval_is_over_when_the_las
 
 
 def test_a_paused_or_switched_off_em_is_not_due(idle) -> None:
-    idle.pause("logon_refused", at=NOW)
+    idle.paused_at, idle.paused_because = NOW, "logon_refused"
     idle.save()
     assert due_enterprise_managers(as_of=NOW) == []
 
@@ -151,3 +152,39 @@ def test_many_workers_at_once_are_one_sync() -> None:
 
     assert sorted(ends) == ["busy", "busy", "busy", "good"]
     assert RestoreSession.objects.count() == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_ems_over_the_same_servers_at_once_add_each_row_once() -> None:
+    world = World(sessions=600, servers=3, seed=5, collect_interval=0)
+    with StandInServer(world) as one, StandInServer(world) as two:
+        ems = []
+        for name, server in (("em-north", one), ("em-south", two)):
+            em = EnterpriseManager(
+                name=name, url=server.url, username="mirror", pin_sha256=server.fingerprint_sha256
+            )
+            em.set_password("mirror", at=NOW)
+            em.save()
+            ems.append(em)
+        together = threading.Barrier(2)
+        ends: list[str] = []
+
+        def work(em: EnterpriseManager) -> None:
+            together.wait()
+            try:
+                ends.append(sync(em).status)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=work, args=(em,)) for em in ems]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert ends == ["good", "good"], list(SyncRun.objects.values_list("error", "error_detail"))
+    assert RestoreSession.objects.count() == len(world.visible_sessions())
+    assert all(
+        count == 2
+        for count in RestoreSession.objects.annotate(n=Count("sources")).values_list("n", flat=True)
+    )

@@ -11,7 +11,7 @@ from restorereports.emulator.accounts import Account
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.mirror import sync as sync_module
-from restorereports.mirror.lock import AlreadyRunning, claim
+from restorereports.mirror.lock import AlreadyRunning, Paused, claim
 from restorereports.mirror.sync import sync
 from restorereports.models import (
     BackupServer,
@@ -174,7 +174,7 @@ def test_no_request_per_finished_restore_session(
     em: EnterpriseManager, world: World, server: StandInServer
 ) -> None:
     for n in range(30):
-        world.add_session(vm_name=f"vm-{n}")
+        world.add_session(vm_name=f"vm-{n}", created_at=timezone.now() - n * DAY)
 
     sync(em)
     server.forget_requests()
@@ -331,24 +331,126 @@ def test_two_ems_over_one_backup_server_count_each_once(em: EnterpriseManager, w
     assert BackupServer.objects.filter(restore_sessions__isnull=False).count() == 1
 
 
-def test_servers_of_other_uids_are_one_when_they_show_the_same_sessions(
-    em: EnterpriseManager, world: World, add_em
-) -> None:
+@pytest.mark.parametrize("role", ["Portal User", "VM Restore Operator"])
+def test_servers_of_other_uids_are_one_when_they_show_the_same_sessions(em, world, add_em, role: str) -> None:
     record = world.add_session(vm_name="shared")
     sync(em)
     other_world = World.empty(servers=1)
-    other_world.add_server("vbr-alias", uid="urn:veeam:BackupServer:aaaaaaaa-0000-4000-8000-000000000001")
-    alias = next(s for s in other_world.backup_servers() if s.name == "vbr-alias")
+    alias = other_world.add_server(
+        "vbr-alias", uid="urn:veeam:BackupServer:aaaaaaaa-0000-4000-8000-000000000001"
+    )
     other_world.add_session(
         uid=record.uid, vm_name="shared", backup_server_uid=alias.uid, created_at=record.created_at
     )
     with StandInServer(other_world) as second:
-        second.accounts[:] = [Account("mirror", "mirror", "VM Restore Operator")]
+        second.accounts[:] = [Account("mirror", "mirror", role)]
         run = sync(add_em(second, "em-south"))
 
-    assert run.role == "VM or File Restore Operator"
+    assert run.status == "good"
     assert RestoreSession.objects.count() == 1
     assert RestoreSession.objects.get().sources.count() == 2
+
+
+def test_two_labels_of_one_server_do_not_take_turns(em, world, add_em) -> None:
+    record = world.add_session()
+    other_world = World.empty(servers=0)
+    other_world.add_server("another label", uid=record.backup_server_uid)
+    other_world.add_session(
+        uid=record.uid, backup_server_uid=record.backup_server_uid, created_at=record.created_at
+    )
+    with StandInServer(other_world) as second:
+        south = add_em(second, "em-south")
+        sync(em)
+        sync(south)
+
+        with CaptureQueriesContext(connection) as queries:
+            sync(em)
+            sync(south)
+
+    assert written_tables(queries) == {SyncRun._meta.db_table}
+
+
+def test_once_a_day_everything_is_read_again(em: EnterpriseManager, world: World) -> None:
+    world.add_session(vm_name="busy server")
+    sync(em)
+    world.add_session(vm_name="late server", created_at=timezone.now() - 4 * DAY)
+    assert sync(em).kind == "incremental"
+    SyncRun.objects.filter(kind="full").update(started_at=timezone.now() - timedelta(hours=25))
+
+    run = sync(em)
+
+    assert (run.kind, run.new) == ("full", 1)
+
+
+def test_a_finished_one_loses_nothing_to_an_em_that_is_behind(em, world, add_em) -> None:
+    record = world.add_session(
+        result="Failed",
+        failure_message="disk full",
+        restore_point_name="p@1",
+        restore_point_uid="urn:veeam:VmRestorePoint:c3a9f6b2-4e5d-47a8-b0c1-2f8d7e6a5b03",
+    )
+    sync(em)
+    behind = World.empty(servers=0)
+    behind.add_server("vbr", uid=record.backup_server_uid)
+    same = {"uid": record.uid, "backup_server_uid": record.backup_server_uid, "created_at": record.created_at}
+    behind.add_session(**same, state="Working", vm_name=None)
+    with StandInServer(behind) as second:
+        south = add_em(second, "em-south")
+        sync(south)
+        behind.change_session(record.uid, state="Stopped", result="Failed", ended_at=None)
+        sync(south)
+
+    session = RestoreSession.objects.get()
+    assert (session.state, session.failure_message, session.vm_name) == (
+        "Stopped",
+        "disk full",
+        record.vm_name,
+    )
+    assert (session.restore_point_name, session.ended_at) == ("p@1", record.ended_at)
+    assert session.virtual_machine is not None
+
+
+def test_one_id_that_em_cannot_tell_keeps_no_other_from_being_asked(em, world, server) -> None:
+    long_ago = timezone.now() - 10 * DAY
+    records = [
+        world.add_session(vm_name=f"stuck-{n}", state="Working", created_at=long_ago) for n in range(3)
+    ]
+    world.add_session()
+    sync(em)
+    for record in records[1:]:
+        world.change_session(record.uid, state="Stopped", result="Success", ended_at=timezone.now())
+    server.faults.answer(503, path=f"/restoreSessions/{records[0].guid}", count=None)
+
+    run = sync(em)
+
+    assert (run.status, run.error_kind, run.asked_by_id) == ("failed", "server_failing", 3)
+    assert RestoreSession.objects.filter(state="Stopped").count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_new_credentials_are_not_paused_by_the_old_ones(em, server) -> None:
+    server.accounts[:] = [Account("mirror", "new", "Portal User")]
+
+    def change_password() -> None:
+        changed = EnterpriseManager.objects.get()
+        changed.set_password("new", at=timezone.now())
+        changed.save()
+        connection.close()
+
+    server.faults.call(change_password, path="/sessionMngr")
+
+    assert sync(em).error_kind == "logon_refused"
+    assert EnterpriseManager.objects.get().paused_at is None
+    assert sync(em).status == "good"
+
+
+def test_a_paused_em_is_not_spoken_to(em, server) -> None:
+    EnterpriseManager.objects.update(paused_at=timezone.now(), paused_because="logon_refused")
+
+    with pytest.raises(Paused, match="Log-on refused"):
+        sync(em)
+
+    assert server.requests == []
 
 
 def test_a_renamed_backup_server_keeps_its_rows(em: EnterpriseManager, world: World) -> None:
@@ -399,7 +501,7 @@ def test_same_vm_name_on_two_servers_is_two_vms(em: EnterpriseManager, world: Wo
 def test_odd_values_survive(em: EnterpriseManager, world: World) -> None:
     world.add_session(vm_name=None, state="Idle", job_type="StartFailover", result="Exploded", progress=None)
     world.add_session(vm_name="ü" * 1000, job_type="x" * 400, result="Odd")
-    world.add_session(vm_name="back", ended_text="2001-01-01T00:00:00Z")
+    world.add_session(vm_name="back", ended_text="2001-01-01T00:00:00Z", progress=10**12)
     world.add_session(vm_name="never", ended_text="0001-01-01T00:00:00")
 
     run = sync(em)

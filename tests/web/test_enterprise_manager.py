@@ -37,7 +37,7 @@ def _html(page: Client, em: EnterpriseManager) -> str:
 
 
 def _pause(em: EnterpriseManager, because: str, offered_pem: str = "") -> None:
-    em.pause(because, at=NOW, offered_pem=offered_pem)
+    em.paused_at, em.paused_because, em.offered_pem = NOW, because, offered_pem
     em.save()
 
 

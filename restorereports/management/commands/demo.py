@@ -25,7 +25,7 @@ from restorereports.management.supervisor import (
     refuse_taken_port,
 )
 from restorereports.mirror.certificate import certificate_facts
-from restorereports.mirror.lock import AlreadyRunning
+from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, ReportSchedule, SyncRun, User
 from restorereports.models.period import month_of
@@ -72,26 +72,23 @@ class Command(BaseCommand):
     def _state(self) -> dict[str, Any]:
         """Accounts, ports and the stand-ins' beginning, kept so that the next start goes on from here."""
         path = Path(settings.VAR_DIR) / "demo.json"
-        if path.exists():
-            return json.loads(path.read_text())
-        if User.objects.exists() or EnterpriseManager.objects.exists():
-            raise CommandError(
-                f"{settings.VAR_DIR} holds data that are not the demo's. Use make demo, or VAR_DIR=…"
-            )
-        state = {
-            "epoch": timezone.now().isoformat(timespec="seconds"),
-            "accounts": {"administrator": secrets.token_urlsafe(12), "auditor": secrets.token_urlsafe(12)},
-            "ports": {name: _free_port() for name in STAND_INS},
-            "secrets": {name: secrets.token_urlsafe(12) for name in STAND_INS},
-        }
-        for role, password in state["accounts"].items():  # type: ignore[attr-defined]
-            User.objects.create_user(role, password=password, role=role, time_zone=settings.TIME_ZONE)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(state, indent=1))
+        if not path.exists():
+            if User.objects.exists() or EnterpriseManager.objects.exists():
+                raise CommandError(
+                    f"{settings.VAR_DIR} holds data that are not the demo's. Use make demo, or set another VAR_DIR."
+                )
+            draft = path.with_suffix(".part")
+            draft.touch(mode=0o600)
+            draft.write_text(json.dumps(_beginning(), indent=1))
+            draft.replace(path)
+        state: dict[str, Any] = json.loads(path.read_text())
+        for role, password in state["accounts"].items():
+            if not User.objects.filter(username=role).exists():
+                User.objects.create_user(role, password=password, role=role, time_zone=settings.TIME_ZONE)
         return state
 
     def _start_stand_in(self, supervisor: Supervisor, name: str, state: dict[str, Any]) -> None:
-        facts, port = STAND_INS[name], state["ports"][name]
+        facts, port = STAND_INS[name], _free_port()
         folder = Path(settings.VAR_DIR) / name
         folder.mkdir(mode=0o700, exist_ok=True)
         command = manage(
@@ -106,6 +103,7 @@ class Command(BaseCommand):
             ),
             *("--live-interval", str(facts["live"]), "--collect-interval", "5"),
             *("--username", "mirror", "--password-env", "STAND_IN_PASSWORD"),
+            *("--href-host", f"{name}.example.test:9398"),
         )
         program = Program(name, command, {"STAND_IN_PASSWORD": state["secrets"][name]})
         supervisor.start(program)
@@ -114,15 +112,14 @@ class Command(BaseCommand):
             self._add(name, port, state["secrets"][name], folder)
 
     def _add(self, name: str, port: int, password: str, folder: Path) -> None:
-        if EnterpriseManager.objects.filter(name=name).exists():
-            return
         facts = certificate_facts((folder / "em-certificate.pem").read_text())
         now = timezone.now()
-        enterprise_manager = EnterpriseManager(
-            name=name, url=f"https://127.0.0.1:{port}", username="mirror", interval_minutes=1
-        )
-        enterprise_manager.set_password(password, at=now)
-        enterprise_manager.trust_certificate(facts.pem, facts.sha256, at=now)
+        enterprise_manager = EnterpriseManager.objects.filter(name=name).first()
+        if enterprise_manager is None:
+            enterprise_manager = EnterpriseManager(name=name, username="mirror", interval_minutes=1)
+            enterprise_manager.set_password(password, at=now)
+            enterprise_manager.trust_certificate(facts.pem, facts.sha256, at=now)
+        enterprise_manager.url = f"https://127.0.0.1:{port}"  # the port of the last start may be taken today
         enterprise_manager.save()
 
     def _first_sync(self, supervisor: Supervisor, name: str) -> None:
@@ -137,7 +134,7 @@ class Command(BaseCommand):
                     should_stop=lambda: supervisor.stopping,
                     on_progress=progress.show,
                 )
-            except AlreadyRunning:
+            except CannotStart:
                 return  # a run of a demo that was killed; the worker goes on when its lock is free
         self.stdout.write(f"First sync of {name}: {run.new} restore sessions. {run.error}".rstrip())
 
@@ -163,6 +160,14 @@ class Command(BaseCommand):
         lines.append(f"Logs: {settings.VAR_DIR / 'log'}")
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
+
+
+def _beginning() -> dict[str, Any]:
+    return {
+        "epoch": timezone.now().isoformat(timespec="seconds"),
+        "accounts": {"administrator": secrets.token_urlsafe(12), "auditor": secrets.token_urlsafe(12)},
+        "secrets": {name: secrets.token_urlsafe(12) for name in STAND_INS},
+    }
 
 
 def _free_port() -> int:

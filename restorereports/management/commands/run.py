@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from restorereports.management.database import bring_up_to_date
-from restorereports.management.supervisor import Supervisor, installation, refuse_taken_port
+from restorereports.management.supervisor import Supervisor, installation, origin, refuse_taken_port
 from restorereports.models import User
 from restorereports.web.first_run import first_administrator_path
 
@@ -22,11 +22,11 @@ class Command(BaseCommand):
         if backup := bring_up_to_date(at=timezone.now()):
             self.stdout.write(f"The database was migrated; its backup is {backup}")
         call_command("collectstatic", interactive=False, verbosity=0)
-        address = f"http://{settings.BIND}:{port}"
+        address = origin()
         programs = installation(port=port)
         with Supervisor(programs) as supervisor:
             supervisor.start()
-            supervisor.wait_until_listening(port, programs[0], host=settings.BIND)
+            supervisor.wait_until_listening(port, programs[0], host=settings.BIND.strip("[]"))
             self.stdout.write(f"Restore Reports runs at {address}/  (Ctrl-C ends it)")
             if not User.objects.exists():
                 self.stdout.write("Make the first administrator with this link; it works once, for 24 hours:")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from restorereports.management.chosen import enterprise_managers
 from restorereports.management.progress import Progress
-from restorereports.mirror.lock import AlreadyRunning
+from restorereports.mirror.lock import AlreadyRunning, CannotStart
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, SyncRun
 
@@ -41,20 +41,11 @@ class Command(BaseCommand):
 
     def _sync(self, enterprise_manager: EnterpriseManager, *, full: bool, stop: threading.Event) -> bool:
         name = enterprise_manager.name
-        if enterprise_manager.paused_at:
-            reason = enterprise_manager.get_paused_because_display()
-            self.stdout.write(
-                f"{name}: paused since {enterprise_manager.paused_at:%Y-%m-%d %H:%M} UTC: {reason}."
-            )
-            self.stdout.write(
-                "  It goes on when a person changes the credentials or presses “Try again” on its page."
-            )
-            return False
         with Progress(name, self.stdout) as progress:
             try:
                 run = self._when_free(enterprise_manager, full=full, stop=stop, progress=progress)
-            except AlreadyRunning as busy:
-                self.stdout.write(f"{name}: {busy}")
+            except CannotStart as reason:
+                self.stdout.write(str(reason))
                 return False
         self.stdout.write(
             f"{name}: {run.get_status_display().lower()}, {run.kind}, seen {run.seen}, new {run.new}, "

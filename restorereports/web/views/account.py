@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from restorereports.models import User
 
 from ..access import PersonRequest
-from ..first_run import is_open
+from ..first_run import is_open, wait_for_others
 from ..forms.account import AccountForm, FirstAdministratorForm, zone_names
 
 log_in = LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
@@ -47,7 +47,8 @@ def account(request: PersonRequest) -> HttpResponse:
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Make the first administrator; the link is worth nothing once there is a user."""
     form = FirstAdministratorForm(request.POST or None)
-    with transaction.atomic():  # of two who send the form at once, the second finds a user
+    with transaction.atomic():
+        wait_for_others()  # of two who send the form at once, the second finds a user
         if not is_open(token):
             return _closed(request)
         user = form.save() if form.is_valid() else None
