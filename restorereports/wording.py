@@ -27,8 +27,7 @@ def utc_text(at: datetime | None) -> str:
     """`2026-10-21T17:10:02.017Z`: UTC, milliseconds cut, not rounded; empty when not known."""
     if at is None:
         return ""
-    at = at.astimezone(UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def job_type_text(job_type: str) -> str:

@@ -8,17 +8,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from restorereports.models import (
     BackupServer,
     EnterpriseManager,
     Reader,
-    RestoreSession,
     RestoreSessionScope,
     RestoreSessionSource,
 )
-from restorereports.models.keyset import Order, Position, page_of, position_of
+from restorereports.models.keyset import Order, Position, page_of
 from restorereports.wording import utc_text
 
 COLUMNS: Final = (
@@ -41,9 +40,10 @@ BLOCK = 200  # lines handed over at once
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 _OLDEST_FIRST = Order(descending=False)
 _READ = (
-    *("backup_server_id", "vm_name", "name", "job_type", "state", "result", "progress"),
-    *("started_at", "ended_at", "duration_ms", "restore_point_name", "uid"),
+    *("id", "started_at", "backup_server_id", "vm_name", "name", "job_type", "state", "result"),
+    *("progress", "ended_at", "duration_ms", "restore_point_name", "uid"),
 )
+_Row = tuple[Any, ...]  # the values of _READ: plain tuples, since millions of model instances take their time
 
 
 def stream(scope: RestoreSessionScope, *, reader: Reader, spreadsheet_safe: bool = False) -> Iterator[str]:
@@ -64,9 +64,9 @@ def lines(scope: RestoreSessionScope, *, reader: Reader, spreadsheet_safe: bool 
     managers = dict(EnterpriseManager.objects.visible_to(reader).values_list("pk", "name"))
     servers = dict(BackupServer.objects.visible_to(reader).values_list("pk", "name"))
     for chunk in _chunks(scope, reader):
-        sources = _manager_names([row.pk for row in chunk], managers)
+        sources = _manager_names([row[0] for row in chunk], managers)
         for row in chunk:
-            cells = _cells(row, sources.get(row.pk, ""), servers.get(row.backup_server_id, ""))
+            cells = _cells(row, sources, servers)
             yield cast(str, writer.writerow(_defused(cells) if spreadsheet_safe else cells))
 
 
@@ -80,44 +80,47 @@ class _Line:
         return line[:-2] + "\n"
 
 
-def _chunks(scope: RestoreSessionScope, reader: Reader) -> Iterator[list[RestoreSession]]:
-    rows = scope.rows(reader).only(*_READ)
+def _chunks(scope: RestoreSessionScope, reader: Reader) -> Iterator[list[_Row]]:
+    rows: Any = scope.rows(reader).values_list(*_READ)
     at: Position | None = None
     more = True
     while more:
         page = page_of(rows, _OLDEST_FIRST, size=CHUNK, at=at)
-        if page.rows:
-            yield page.rows
-            at = position_of(page.rows[-1], _OLDEST_FIRST)
+        found = cast(list[_Row], page.rows)
+        if found:
+            yield found
+            last_id, last_started_at = found[-1][:2]
+            at = Position(value=last_started_at, started_at=last_started_at, id=last_id)
         more = page.more
 
 
 def _manager_names(ids: list[int], managers: dict[int, str]) -> dict[int, str]:
     """Names of the Enterprise Managers that show each row, sorted, joined with a semicolon."""
     found: dict[int, list[str]] = {}
-    sources = RestoreSessionSource.objects.filter(
-        restore_session__in=ids, enterprise_manager__in=managers
-    ).values_list("restore_session", "enterprise_manager")
-    for row, manager in sources.iterator(chunk_size=CHUNK):
-        found.setdefault(row, []).append(managers[manager])
-    return {row: ";".join(sorted(names)) for row, names in found.items()}
+    sources = RestoreSessionSource.objects.filter(restore_session__in=ids)
+    for row, manager in sources.values_list("restore_session_id", "enterprise_manager_id"):
+        if manager in managers:
+            found.setdefault(row, []).append(managers[manager])
+    return {row: names[0] if len(names) == 1 else ";".join(sorted(names)) for row, names in found.items()}
 
 
-def _cells(row: RestoreSession, manager: str, server: str) -> Sequence[str]:
+def _cells(row: _Row, sources: dict[int, str], servers: dict[int, str]) -> Sequence[str]:
+    pk, started_at, server, vm_name, name, job_type, state, result = row[:8]
+    progress, ended_at, duration_ms, restore_point_name, uid = row[8:]
     return (
-        manager,
-        server,
-        row.vm_name,
-        row.name,
-        row.job_type,
-        row.state,
-        row.result or "None",
-        "" if row.progress is None else str(row.progress),
-        utc_text(row.started_at),
-        utc_text(row.ended_at),
-        _seconds(row.duration_ms),
-        row.restore_point_name,
-        row.uid,
+        sources.get(pk, ""),
+        servers.get(server, ""),
+        vm_name,
+        name,
+        job_type,
+        state,
+        result or "None",
+        "" if progress is None else str(progress),
+        utc_text(started_at),
+        utc_text(ended_at),
+        _seconds(duration_ms),
+        restore_point_name,
+        uid,
     )
 
 
