@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-hypothesis_settings.register_profile("test", deadline=None)
-hypothesis_settings.register_profile("soak", deadline=None, max_examples=1000)
-hypothesis_settings.load_profile("soak" if os.environ.get("SOAK") else "test")
+from tests.sizes import examples
+
+hypothesis_settings.register_profile("sized", deadline=None, max_examples=examples(100))
+hypothesis_settings.load_profile("sized")
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorereports.emulator.filters import AllOf, AnyOf, BadFilter, Comparison, Condition, parse_filter
+from tests.sizes import examples
 
 
 def is_(value: str, field: str = "Name") -> Comparison:
@@ -102,13 +103,13 @@ def written(condition: Condition) -> str:
 
 
 @given(conditions)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_written_filter_is_read_back(condition: Condition) -> None:
     assert parse_filter(written(condition)) == condition
 
 
 @given(st.text(alphabet='ab=!<>;,()" ', max_size=25))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     with suppress(BadFilter):
         found = parse_filter(text)

@@ -15,6 +15,7 @@ from restorereports.emulator.exchange import Request
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from tests.emulator.client import Caller, error, rows, text
+from tests.sizes import examples
 
 SEVEN = datetime(2031, 5, 6, 7, tzinfo=UTC)
 
@@ -240,7 +241,9 @@ def test_vm_restore_points_of_a_window_lead_to_vm_server_and_time(em_with_histor
     ),
     st.booleans(),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_the_answer_equals_the_filter_applied_to_the_rows(
     em_with_history: Caller, history: World, terms: list[tuple[str, str, str]], both: bool
 ) -> None:
@@ -276,7 +279,9 @@ VALUES = st.sampled_from(
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=5), st.booleans())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_query_is_answered_or_refused(
     server: StandInServer, pairs: list[tuple[str, str]], json: bool
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorereports.emulator.stamps import from_us, read_loose, read_stamp, to_us, write_label, write_stamp
+from tests.sizes import examples
 
 MOMENT = to_us(datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC))
 
@@ -68,6 +69,6 @@ def test_no_date_values_are_no_moment(text: str) -> None:
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_what_is_written_is_read_back(moment_us: int) -> None:
     assert read_loose(write_stamp(moment_us)) == moment_us

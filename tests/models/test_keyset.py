@@ -14,6 +14,7 @@ from hypothesis.extra.django import TestCase
 from restorereports.models import SYSTEM, RestoreSession
 from restorereports.models.keyset import NULLABLE, SORT_FIELDS, Order, page_of, position_of
 from tests.factories import START, make_backup_server, make_restore_session
+from tests.sizes import examples
 
 ORDERS = [Order(field=field, descending=way) for field in SORT_FIELDS for way in (True, False)]
 # few values, so that ties are the rule
@@ -80,7 +81,7 @@ def _walked(order: Order, size: int, *, backwards: bool) -> list[int]:
 
 
 class WalkTest(TestCase):
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(rows=ROWS, order=st.sampled_from(ORDERS), size=st.integers(1, 4), backwards=st.booleans())
     def test_pages_hold_what_plain_sorting_gives(
         self, rows: list[dict[str, Any]], order: Order, size: int, backwards: bool

@@ -337,6 +337,13 @@ def test_a_month_with_a_clock_change_holds_what_started_in_its_lost_and_doubled_
     assert figures_of(day, BERLIN).counts.total == 3
 
 
+def test_a_period_without_length_is_empty_and_no_failure(population) -> None:
+    found = figures_of(RestoreSessionScope(start=JULY.end, end=JULY.end))
+
+    assert found.counts == OutcomeCounts()
+    assert found.carried_in.listing.total == 0
+
+
 def test_figures_need_both_ends() -> None:
     for wanted in (
         lambda scope: gather(scope=scope, zone=UTC_ZONE, as_of=AS_OF, reader=SYSTEM),

@@ -357,6 +357,16 @@ def test_a_report_whose_file_was_lost_is_made_anew(mailbox, delivery) -> None:
     assert Report.objects.count() == 2
 
 
+def test_nothing_goes_out_of_a_schedule_that_was_switched_off(mailbox, delivery) -> None:
+    delivery.schedule.is_active = False
+    delivery.schedule.save()
+
+    deliver_due(as_of=DUE)
+
+    delivery.refresh_from_db()
+    assert (delivery.status, mailbox.messages) == (Delivery.Status.PLANNED, [])
+
+
 def test_a_delivery_that_was_sent_meanwhile_is_left_alone(mailbox, delivery) -> None:
     Delivery.objects.update(status=Delivery.Status.SENT)
 
