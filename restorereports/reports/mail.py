@@ -52,7 +52,8 @@ class ReportFailed(Exception):
 def deliver_due(*, as_of: datetime) -> None:
     """Render and mail each delivery that is due; a failure is recorded on its row and hinders no other."""
     began = time.monotonic()
-    for delivery_id in list(Delivery.objects.due(as_of).order_by("pk").values_list("pk", flat=True)):
+    due = Delivery.objects.due(as_of).filter(schedule__is_active=True).order_by("pk")
+    for delivery_id in list(due.values_list("pk", flat=True)):
         with log_as(f"delivery-{delivery_id}"):
             _deliver(delivery_id, as_of + timedelta(seconds=time.monotonic() - began))
 
