@@ -470,3 +470,11 @@ def test_backup_servers_of_one_name_are_told_apart_by_their_em(page: Client, em:
 
     assert f"vbr-twin ({em.name})" in html
     assert "vbr-twin (em-south)" in html
+
+
+def test_the_csv_is_safe_to_open_in_a_spreadsheet(page: Client, em: EnterpriseManager) -> None:
+    make_restore_session(enterprise_manager=em, vm_name="=cmd|' /C calc'!A1", started_at=NOW)
+
+    text = b"".join(page.get("/restore-sessions.csv").streaming_content).decode()
+
+    assert ",'=cmd|" in text

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from restorereports.models import Delivery, ReportSchedule
+from restorereports.reports.mail import send_again
 from restorereports.tasks import start_due_reports
 
 from ..access import PersonRequest, administrators_only
@@ -45,10 +46,7 @@ def _edit(request: PersonRequest, schedule: ReportSchedule) -> HttpResponse:
 def delivery_resend(request: PersonRequest, pk: int) -> HttpResponse:
     """Send again what was given up: the same report, with its tries counted anew."""
     delivery = get_object_or_404(Delivery, pk=pk)
-    changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.GIVEN_UP).update(
-        status=Delivery.Status.RETRYING, attempts=0, next_try_at=timezone.now()
-    )
-    if changed:
+    if send_again(delivery, timezone.now()):
         wake(start_due_reports)
         messages.success(request, _("It will be sent again."))
     else:

@@ -134,7 +134,7 @@ def restoresession_csv(request: PersonRequest) -> HttpResponse | StreamingHttpRe
     scope, refused = _scope_or_refusal(request, as_of=as_of)
     if refused:
         return refused
-    lines: Iterator[str] = stream(scope, reader=request.user)
+    lines: Iterator[str] = stream(scope, reader=request.user, spreadsheet_safe=True)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"restore-sessions-{as_of:%Y%m%dT%H%M%SZ}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
