@@ -31,11 +31,11 @@ def addresses(history: EnterpriseManager, administrator: User) -> list[str]:
     paused, refused = make_enterprise_manager(name="em-apac"), make_enterprise_manager(name="em-new")
     old, new = make_certificate().certificate_pem, make_certificate().certificate_pem
     paused.trust_certificate(old, certificate_facts(old).sha256, at=now)
-    paused.pause("certificate_changed", at=now, offered_pem=new)
+    paused.paused_at, paused.paused_because, paused.offered_pem = now, "certificate_changed", new
     paused.save()
     make_run(paused, started_at=now - timedelta(days=25))
     make_run(paused, started_at=now, status="failed", error="The certificate is not the pinned one.")
-    refused.pause("logon_refused", at=now)
+    refused.paused_at, refused.paused_because = now, "logon_refused"
     refused.save()
     reports = [
         make_report(requested_by=administrator),

@@ -48,7 +48,7 @@ def stop(installation: Installation, running: subprocess.Popen[bytes]) -> None:
 
 
 def newest(http: requests.Session, address: str) -> str:
-    page = http.get(f"{address}/", timeout=10).text
+    page = http.get(f"{address}/", timeout=60).text
     return re.findall(r'href="/restore-sessions/(\d+)/"', page)[0]
 
 
@@ -73,7 +73,7 @@ def test_the_demo_lives_ends_and_goes_on(installation: Installation) -> None:
     assert "First sync" not in printed
     assert all(password in printed for password in accounts.values())
     assert (
-        log_in(address, "administrator", accounts["administrator"]).get(address, timeout=10).status_code
+        log_in(address, "administrator", accounts["administrator"]).get(address, timeout=60).status_code
         == 200
     )
     assert len(list((installation.folder / "mail").glob("*.eml"))) == 1

@@ -55,11 +55,11 @@ def wait_for(true, what: str, seconds: float = 90):
 
 def log_in(address: str, username: str, password: str) -> requests.Session:
     http = requests.Session()
-    page = http.get(f"{address}/login/", timeout=10).text
+    page = http.get(f"{address}/login/", timeout=60).text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
     form = {"csrfmiddlewaretoken": token, "username": username, "password": password}
     assert (
-        http.post(f"{address}/login/", data=form, headers={"Referer": address}, timeout=10).status_code == 200
+        http.post(f"{address}/login/", data=form, headers={"Referer": address}, timeout=60).status_code == 200
     )
     return http
 
@@ -106,10 +106,10 @@ def walk(installation: Installation, world: World, em: StandInServer, mailbox: M
     assert_equal(installation.export(), expected)
 
     http = log_in(address, "auditor", "a long password")
-    page = http.get(f"{address}/?period=all", timeout=10)
+    page = http.get(f"{address}/?period=all", timeout=60)
     assert page.status_code == 200
     assert "em-north" in page.text
-    download = http.get(f"{address}/restore-sessions.csv?period=all", timeout=30)
+    download = http.get(f"{address}/restore-sessions.csv?period=all", timeout=60)
     assert download.text.count("urn:veeam:RestoreSession:") == len(expected)
 
     message = wait_for(lambda: mailbox.messages and mailbox.messages[0], "the mail")

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 
 from restorereports.models import User
 from tests.factories import make_user
+
+NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def clock_begins_at_now() -> Iterator[None]:
+    """Each test begins at NOW, however long the tests before it took."""
+    with time_machine.travel(NOW):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.models import EnterpriseManager, SyncRun
 from tests.factories import make_backup_server, make_enterprise_manager, make_restore_session, make_run
+from tests.web.conftest import NOW
 
 SYNC = ("restorereports.tasks.start_due_syncs", ())
-NOW = timezone.now()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
-from django.utils import timezone
 
 from restorereports.models import Delivery, Report, ReportSchedule, User
 from restorereports.reports.files import path_of
@@ -20,8 +19,8 @@ from tests.factories import (
     make_restore_session,
     make_schedule,
 )
+from tests.web.conftest import NOW
 
-NOW = timezone.now()
 READY = {
     "status": "ready",
     "as_of": NOW,

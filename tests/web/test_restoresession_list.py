@@ -20,8 +20,8 @@ from tests.factories import (
     make_source,
     make_user,
 )
+from tests.web.conftest import NOW
 
-NOW = timezone.now()
 UGLY = [
     "<script>alert(1)</script>",
     "invoice-\u202egnp.exe",
