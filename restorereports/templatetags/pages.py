@@ -184,10 +184,10 @@ def field_label(form: Any, name: str) -> str:
 
 @register.simple_tag
 def differing(text: str, other: str) -> SafeString:
-    """The text, marked where it is not the other's."""
-    return (
-        wording.name_html(text) if text == other else format_html("<mark>{}</mark>", wording.name_html(text))
-    )
+    """The text, marked where it is not the other's; unmarked where there is no other to compare with."""
+    if not other or text == other:
+        return wording.name_html(text)
+    return format_html("<mark>{}</mark>", wording.name_html(text))
 
 
 @register.simple_tag

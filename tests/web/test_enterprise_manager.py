@@ -83,6 +83,17 @@ def test_days_left_before_em_forgets(page: Client, em: EnterpriseManager) -> Non
     assert "00:00 h" in _html(page, em)
 
 
+def test_every_page_says_when_em_has_forgotten_more_than_was_read(
+    page: Client, em: EnterpriseManager
+) -> None:
+    make_run(em, started_at=NOW - timedelta(days=40))
+
+    html = page.get("/").content.decode()
+
+    assert "longer than EM remembers" in html
+    assert "may be lost" in html
+
+
 def test_every_page_warns_of_a_source_that_was_not_read_for_a_day(
     page: Client, em: EnterpriseManager
 ) -> None:
