@@ -166,7 +166,7 @@ def test_whatever_the_population_the_document_stays_within_60_pages() -> None:
     for number in range(130):
         name = f"{'W' * 75}{number:04}" if number % 2 else f"{'服' * 60}{number}"
         server = make_backup_server(population.manager, name=name)
-        values = {"job_type": f"{number % 12}" * 200, "failure_message": "W" * 900}
+        values = {"job_type": (f"{number % 12}" * 200)[:255], "failure_message": "W" * 900}
         population.add(server, name, july(9, minute=number % 60), result="Failed", **values)
         population.add(server, name, july(8), state="Working", result="None", **values)
         population.add(
