@@ -79,20 +79,6 @@ def named_period(text: str, zone: str) -> Period:
     return Period(first, _add_months(first, months), zone)
 
 
-PRESETS = (
-    "today",
-    "7d",
-    "30d",
-    "90d",
-    "365d",
-    "this-month",
-    "last-month",
-    "this-quarter",
-    "last-quarter",
-    "all",
-)
-
-
 def preset_period(name: str, *, as_of: datetime, zone: str) -> Period | None:
     """A preset as of a moment, days counted up to and with the current one; None for `all`."""
     today = as_of.astimezone(zoneinfo.ZoneInfo(zone)).date()

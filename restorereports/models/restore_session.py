@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -125,11 +125,6 @@ class RestoreSession(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def duration(self) -> timedelta | None:
-        """End minus start of a finished restore session, queue time included; None when not known."""
-        return None if self.duration_ms is None else timedelta(milliseconds=self.duration_ms)
 
 
 class RestoreSessionSource(models.Model):
