@@ -62,6 +62,10 @@ class BackupServerSource(models.Model):
     description = models.TextField(blank=True)
     version = models.CharField(max_length=255, blank=True)
     first_seen_at = models.DateTimeField()
+    covered_from_at = models.DateTimeField(
+        null=True
+    )  # complete from here on, as the first full run after it saw
+    removed_at = models.DateTimeField(null=True)  # when Enterprise Manager no longer listed it
 
     class Meta:
         constraints = [

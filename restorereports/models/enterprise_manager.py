@@ -15,7 +15,10 @@ from . import credential
 from .account import Reader
 from .sync_run import SyncRun
 
-EM_WINDOW = timedelta(days=30)  # EM's list of restore sessions reaches this far back
+LISTED_WINDOW = timedelta(days=30)  # EM's list /restoreSessions reaches this far back (documented)
+# The shortest event history that EM can be set to keep (EM's user guide: 1 to 999 weeks). Until a longer one was
+# seen, a longer one is not relied on.
+LEAST_WINDOW = timedelta(weeks=1)
 
 
 class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
@@ -43,6 +46,11 @@ class EnterpriseManager(models.Model):
         LOGON_REFUSED = "logon_refused", _("Log-on refused")
         CERTIFICATE_CHANGED = "certificate_changed", _("Certificate changed")
 
+    class RestoreScope(models.TextChoices):
+        NOT_DECLARED = "", _("not declared")
+        FULL = "full", _("everything")
+        CUSTOM = "custom", _("a part")
+
     name = models.CharField(_("name"), max_length=100, unique=True)
     url = models.CharField(_("address"), max_length=500)
     username = models.CharField(_("account"), max_length=255)
@@ -55,6 +63,10 @@ class EnterpriseManager(models.Model):
     interval_minutes = models.PositiveSmallIntegerField(
         _("interval in minutes"), default=15, validators=[MinValueValidator(1), MaxValueValidator(1440)]
     )
+    full_sync_at = models.TimeField(_("daily full sync at"), null=True, blank=True)
+    restore_scope = models.CharField(
+        _("restore scope of the account"), max_length=10, choices=RestoreScope, blank=True
+    )
     is_active = models.BooleanField(_("sync switched on"), default=True)
 
     sync_requested_at = models.DateTimeField(null=True, editable=False)
@@ -63,6 +75,11 @@ class EnterpriseManager(models.Model):
     offered_pem = models.TextField(blank=True, editable=False)
     oldest_received_at = models.DateTimeField(null=True, editable=False)
     newest_received_at = models.DateTimeField(null=True, editable=False)
+    # Age of the oldest restore session that EM was seen to show: how far back it answers. None: none seen yet.
+    shown_window = models.DurationField(null=True, editable=False)
+    # Whether rows were seen to leave EM at that age; else EM may well answer further back.
+    window_is_cut = models.BooleanField(default=False, editable=False)
+    covered_from_at = models.DateTimeField(null=True, editable=False)  # what EM had when it was first read
     created_at = models.DateTimeField(auto_now_add=True)
     credentials_changed_at = models.DateTimeField(null=True, editable=False)
 
@@ -87,6 +104,11 @@ class EnterpriseManager(models.Model):
             return None
         interval = timedelta(minutes=self.interval_minutes)
         return last + interval - min(timedelta(seconds=2 * settings.WAKE_UP_SECONDS), interval / 2)
+
+    @property
+    def window(self) -> timedelta:
+        """How far back this Enterprise Manager answers, as far as that was seen; at least LEAST_WINDOW."""
+        return max(self.shown_window or LEAST_WINDOW, LEAST_WINDOW)
 
     def set_password(self, password: str, *, at: datetime) -> None:
         """Encrypt and keep the password; a pause for a refused log-on ends with it."""

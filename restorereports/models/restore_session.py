@@ -28,6 +28,7 @@ class Outcome(models.TextChoices):
     NO_RESULT = "NoResult", _("No result")
     OTHER = "Other", _("Other")
     RUNNING = "Running", _("Running")
+    UNKNOWN = "Unknown", _("Final state unknown")
 
     @classmethod
     def of(cls, *, state: str, result: str) -> Outcome:
@@ -143,7 +144,10 @@ class RestoreSessionSource(models.Model):
     changed_run = models.ForeignKey(
         "restorereports.SyncRun", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
-    missing_at = models.DateTimeField(null=True)  # when this Enterprise Manager said it no longer knows it
+    missing_at = models.DateTimeField(null=True)  # when this Enterprise Manager no longer knew it
+    missing_run = models.ForeignKey(
+        "restorereports.SyncRun", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     payload_digest = models.BinaryField(max_length=32)
     payload_zlib = models.BinaryField()
 
@@ -153,7 +157,12 @@ class RestoreSessionSource(models.Model):
                 fields=["enterprise_manager", "restore_session"], name="one_source_per_em_and_session"
             )
         ]
-        indexes = [models.Index(fields=["enterprise_manager", "uid"], name="source_em_uid")]
+        indexes = [
+            models.Index(fields=["enterprise_manager", "uid"], name="source_em_uid"),
+            models.Index(
+                fields=["enterprise_manager", "id"], condition=Q(missing_at=None), name="source_shown"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.uid

@@ -41,6 +41,13 @@ class SyncRun(models.Model):
         PERSON = "person", _("person")
         COMMAND = "command", _("command line")
 
+    class Collector(models.TextChoices):
+        GOOD = "good", _("Working")
+        PARTIAL = "partial", _("Not every backup server")
+        FAILED = "failed", _("Failed")
+        NOT_READABLE = "not_readable", _("Not readable with this role")
+        UNKNOWN = "unknown", _("Not known")
+
     enterprise_manager = models.ForeignKey(
         "restorereports.EnterpriseManager", on_delete=models.PROTECT, related_name="runs"
     )
@@ -57,14 +64,24 @@ class SyncRun(models.Model):
     new = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0)  # rows that a full run found gone from EM
     asked_by_id = models.PositiveIntegerField(default=0)
+    unanswered = models.PositiveIntegerField(default=0)  # asked by id, and EM could not tell
     asked_up_to = models.BigIntegerField(default=0)  # the next run goes on behind this source
     oldest_at = models.DateTimeField(null=True)
     newest_at = models.DateTimeField(null=True)
+    covers_from_at = models.DateTimeField(
+        null=True
+    )  # a full run misses nothing that was created from here on
+    read_to_at = models.DateTimeField(null=True)  # a good run has what EM knew of the time before
     account = models.CharField(max_length=255, blank=True)
     role = models.CharField(max_length=80, blank=True)
     api_versions = models.CharField(max_length=200, blank=True)
-    clock_skew_seconds = models.FloatField(null=True)
+    restore_scope = models.CharField(max_length=10, blank=True)  # as declared when it ran
+    clock_skew_seconds = models.FloatField(null=True)  # EM's clock less ours
+    database_skew_seconds = models.FloatField(null=True)  # the database's clock less ours
+    collector = models.CharField(max_length=12, choices=Collector, blank=True)
+    collected_at = models.DateTimeField(null=True)  # EM's last collection that worked, by EM's clock
     error_kind = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)

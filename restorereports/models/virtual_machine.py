@@ -6,6 +6,7 @@ import hashlib
 from typing import Self
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .account import Reader
@@ -38,10 +39,34 @@ class VirtualMachine(models.Model):
         verbose_name = _("VM")
         constraints = [
             models.UniqueConstraint(
-                fields=["backup_server", "name_key", "object_ref"], name="one_vm_per_identity"
-            )
+                fields=["backup_server", "name_key"],
+                condition=Q(object_ref=""),
+                name="one_vm_per_name_without_object",
+            ),
+            models.UniqueConstraint(
+                fields=["backup_server", "object_ref"], condition=~Q(object_ref=""), name="one_vm_per_object"
+            ),
         ]
         indexes = [models.Index(fields=["name_key"], name="vm_name_key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VirtualMachineAlias(models.Model):
+    """A name that a VM bore before it was renamed: restore sessions of that time still carry it."""
+
+    virtual_machine = models.ForeignKey(VirtualMachine, on_delete=models.PROTECT, related_name="aliases")
+    name = models.TextField()
+    name_key = models.CharField(max_length=64)
+    until_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("former name")
+        constraints = [
+            models.UniqueConstraint(fields=["virtual_machine", "name_key"], name="one_alias_per_vm_and_name")
+        ]
+        indexes = [models.Index(fields=["name_key"], name="vm_alias_name_key")]
 
     def __str__(self) -> str:
         return self.name

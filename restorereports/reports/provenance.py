@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Min, Q, Sum, Window
 from django.db.models.functions import Lag
 
 from restorereports.models import EnterpriseManager, Reader, RestoreSessionScope, SyncRun
-from restorereports.models.enterprise_manager import EM_WINDOW
+from restorereports.models.enterprise_manager import LISTED_WINDOW
 from restorereports.models.sync_run import SyncRunQuerySet
 
 MOST_MANAGERS = 10
@@ -77,7 +77,7 @@ class Source:
         """What started from here on was in EM's list at the first good run, as far as EM's list reaches."""
         if self.first_good_at is None:
             return None
-        window = self.first_good_at - EM_WINDOW
+        window = self.first_good_at - LISTED_WINDOW
         return min(window, self.oldest_received_at) if self.oldest_received_at else window
 
 
@@ -246,16 +246,16 @@ def _gaps(
         .annotate(
             before=Window(Lag("started_at"), partition_by="enterprise_manager", order_by=["started_at", "pk"])
         )
-        .filter(started_at__gt=F("before") + EM_WINDOW)
+        .filter(started_at__gt=F("before") + LISTED_WINDOW)
         .values_list("enterprise_manager", "before", "started_at")
     )
     pairs = [(manager, before, after) for manager, before, after in good]
     pairs += [(manager, mark["last"], as_of) for manager, mark in marks.items()]
     return sorted(
         (
-            Gap(enterprise_manager=names[manager], from_at=before, to_at=after - EM_WINDOW)
+            Gap(enterprise_manager=names[manager], from_at=before, to_at=after - LISTED_WINDOW)
             for manager, before, after in pairs
-            if after - EM_WINDOW > before and before < end and after - EM_WINDOW > start
+            if after - LISTED_WINDOW > before and before < end and after - LISTED_WINDOW > start
         ),
         key=lambda gap: (gap.from_at, gap.enterprise_manager),
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from restorereports.models import EnterpriseManager, SyncRun, User
-from restorereports.models.enterprise_manager import EM_WINDOW
 
 STALE_AFTER = timedelta(hours=24)
 ALARM_BELOW = timedelta(days=10)
@@ -42,7 +41,7 @@ class Health:
     @property
     def share_left(self) -> str:
         """Days left as a share of EM's window, for the meter."""
-        return f"{100 * (self.days_left or timedelta()) / EM_WINDOW:.1f}%"
+        return f"{100 * (self.days_left or timedelta()) / self.enterprise_manager.window:.1f}%"
 
     @property
     def alarm(self) -> bool:
@@ -62,7 +61,7 @@ def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, ru
         icon=icon,
         stale=stale,
         age=age,
-        days_left=max(EM_WINDOW - age, timedelta()) if age is not None else None,
+        days_left=max(em.window - age, timedelta()) if age is not None else None,
     )
 
 

@@ -16,7 +16,6 @@ from restorereports.mirror.certificate import CertificateFacts, certificate_fact
 from restorereports.mirror.check import check_enterprise_manager
 from restorereports.models import EnterpriseManager, RestoreSession, SyncRun
 from restorereports.models.counts import count_up_to
-from restorereports.models.enterprise_manager import EM_WINDOW
 from restorereports.tasks import start_due_syncs
 
 from ..access import PersonRequest, administrators_only
@@ -65,7 +64,7 @@ def _page(
         "last_good": em.runs.filter(status=SyncRun.Status.GOOD).first(),
         "last_ended": next((run for run in runs if run.status != SyncRun.Status.RUNNING), None),
         "known_role": em.runs.exclude(role="").first(),
-        "forgets_at": em.last_good_at + EM_WINDOW if em.last_good_at else None,
+        "forgets_at": em.last_good_at + em.window if em.last_good_at else None,
         "count": count_up_to(rows),
         "servers": em.backup_server_sources.select_related("backup_server").order_by("name", "pk"),
         "steps": steps,
