@@ -41,6 +41,15 @@ def document(
 
     Raises Unauthorised, Forbidden, ServerFailing and UnexpectedAnswer.
     """
+    check_head(answer, expected=expected, secrets=secrets)
+    root = parse_xml(answer.body)
+    if local_name(root) == "Error":
+        raise error_in_spite_of(answer, root, secrets=secrets)
+    return root
+
+
+def check_head(answer: Answer, *, expected: Iterable[int] = (200,), secrets: Iterable[str] = ()) -> None:
+    """Status, media type and first bytes are those of a good answer; raises as `document`."""
     if answer.status not in expected:
         raise _failure(answer, secrets=secrets)
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -50,11 +59,12 @@ def document(
         raise UnexpectedAnswer(
             f"{safe_text(media_type, limit=60)} came instead of XML.", status=answer.status, transient=True
         )
-    root = parse_xml(answer.body)
-    if local_name(root) == "Error":
-        text = f"An error came with status {answer.status}{_quoted_message(root, secrets)}"
-        raise UnexpectedAnswer(text, status=answer.status, transient=True)
-    return root
+
+
+def error_in_spite_of(answer: Answer, root: etree._Element, *, secrets: Iterable[str]) -> UnexpectedAnswer:
+    """The failure of an `Error` document with a status of success."""
+    text = f"An error came with status {answer.status}{_quoted_message(root, secrets)}"
+    return UnexpectedAnswer(text, status=answer.status, transient=True)
 
 
 def looks_like_html(answer: Answer) -> bool:

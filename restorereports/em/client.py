@@ -1,56 +1,56 @@
-"""Log on to Enterprise Manager, ask page by page, log off.
+"""What can be asked of Enterprise Manager: restore sessions, backup servers, restore points, collections.
 
-EM's pages: "HTTP Authentication" (http_authentication), "Query Service" (query_service), "RestoreSession"
-(get_restoresessions_id), "Roles" (security_roles_concept). Links are never followed, so that no token
-leaves for a host that an answer names.
+EM's pages: "Query Service" (query_service), "RestoreSession" (get_restoresessions_id), "Roles"
+(security_roles_concept). Who asks and how is the business of `logon`, what the answers mean that of
+`entities`, `inventory` and `collecting`.
 """
 
 from __future__ import annotations
 
-import base64
-import re
-import time
+import heapq
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from types import TracebackType
+from datetime import datetime
 
 from lxml import etree
 
-from restorereports.em.answers import (
-    Unauthorised,
-    clock_skew,
-    document,
-    looks_like_html,
-    not_enterprise_manager,
+from restorereports.em.collecting import (
+    CollectionEntity,
+    CollectionEvent,
+    is_collection,
+    read_collection,
+    read_collection_events,
 )
 from restorereports.em.connection import Connection, normalise_url
 from restorereports.em.entities import (
     BackupServerEntity,
+    ListedRestoreSession,
     RestoreSessionEntity,
-    id_of,
     read_backup_server,
+    read_listed_restore_session,
     read_restore_session,
 )
-from restorereports.em.failures import (
-    EnterpriseManagerError,
-    Forbidden,
-    LogonLost,
-    LogonRefused,
-    ServerFailing,
-    Stopped,
-    UnexpectedAnswer,
-    safe_text,
+from restorereports.em.failures import Forbidden, UnexpectedAnswer, safe_text
+from restorereports.em.fields import id_of
+from restorereports.em.inventory import (
+    VmRestorePointEntity,
+    VmsOverview,
+    read_vm_restore_point,
+    read_vms_overview,
 )
-from restorereports.em.markup import attribute, child, child_text, children, local_name
-from restorereports.em.paging import Page, Sheet, read_sheet, walk
-from restorereports.em.query import query_path, restore_session_path
-from restorereports.em.retries import TRIES, OnWait, Patience, never_arrived
-from restorereports.em.transport import Answer, Transport
-from restorereports.em.waiting import never
+from restorereports.em.logon import LogonSession
+from restorereports.em.markup import children, local_name
+from restorereports.em.paging import Item, Page, Sheet, read_count, read_sheet, walk
+from restorereports.em.query import (
+    all_of,
+    condition,
+    query_path,
+    since_filter,
+)
 
 __all__ = ["Connection", "EnterpriseManagerClient", "Page", "normalise_url"]
 
-LOG_OFF_WITHIN = 10.0  # seconds
+NEWEST_COLLECTIONS = 200
+_GONE = (400, 404, 500)  # what real servers say of an object, or a page, that is not there
 
 EXCHANGE_OPERATOR = "Exchange, Oracle or SQL Restore Operator"
 VM_OPERATOR = "VM or File Restore Operator"
@@ -58,113 +58,50 @@ PORTAL_USER = "Portal User"
 PORTAL_ADMINISTRATOR = "Portal Administrator"
 
 
-class EnterpriseManagerClient:
-    """One logon session; a context manager that logs on, and always logs off what it has itself opened.
+class EnterpriseManagerClient(LogonSession):
+    """One logon session and every question that it may be asked; each raises EnterpriseManagerError.
 
-    GETs are tried up to `tries` times where that may help, with back-off and EM's own Retry-After (at most
-    60 s). A log-on is sent once: a second refusal could lock the account. `should_stop` is asked at least
-    every half second, always on the caller's thread; `on_wait` hears of every pause: its length in seconds,
-    and why. Every method raises EnterpriseManagerError.
+    Forbidden where the role of the account may not read this: see `infer_role`.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        should_stop: Callable[[], bool] = never,
-        sleep: Callable[[float], object] = time.sleep,
-        on_wait: OnWait | None = None,
-        tries: int = TRIES,
-    ) -> None:
-        self.api_versions: tuple[str, ...] = ()
-        self.clock_skew: timedelta | None = None  # positive: EM's clock is ahead of ours
-        self.username = ""  # as EM reports it
-        self._connection = connection
-        self._should_stop = should_stop
-        self._patience = Patience(should_stop=should_stop, sleep=sleep, on_wait=on_wait, tries=tries)
-        self._token = ""
-        self._logon_session_id = ""
-        self._transport = Transport(connection, should_stop=should_stop)
-
-    def __enter__(self) -> EnterpriseManagerClient:
-        try:
-            self.probe()
-            self.log_on()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def probe(self) -> None:
-        """Ask, without a log-on, whether this is an Enterprise Manager; raises NotEnterpriseManager."""
-        root = self._patience.retried(self._root)
-        versions = child(root, "SupportedVersions")
-        names = children(versions, "SupportedVersion") if versions is not None else iter(())
-        self.api_versions = tuple(safe_text(attribute(name, "Name"), limit=20) for name in names)
-
-    def log_on(self) -> None:
-        """Open a logon session; sent again only if it cannot have arrived. Raises LogonRefused."""
-        if self._should_stop():
-            raise Stopped("Stopped before logging on to Enterprise Manager.")
-        self._token = self._logon_session_id = ""
-        answer, root = self._patience.retried(self._logon, when=never_arrived)
-        token = answer.headers.get("x-restsvcsessionid", "").strip()
-        id_ = child_text(root, "SessionId") or attribute(root, "Href").rpartition("/")[2]
-        if not re.fullmatch(r"[\x21-\x7e]{1,4096}", token) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id_):
-            raise UnexpectedAnswer(
-                "The log-on brought no usable token or no logon session.", status=answer.status
-            )
-        self._token, self._logon_session_id = token, id_
-        self.username = safe_text(child_text(root, "UserName"), limit=200)
-        self.clock_skew = clock_skew(answer)
-
-    def close(self) -> None:
-        """Log off, by our own logon session's id, whatever happened before; its failure has no interest."""
-        id_, self._logon_session_id = self._logon_session_id, ""
-        try:
-            if id_:
-                self._transport.exchange(
-                    "DELETE", f"/api/logonSessions/{id_}", headers=self._identity(), seconds=LOG_OFF_WITHIN
-                )
-        except EnterpriseManagerError:
-            return  # EM forgets an idle logon session after 15 minutes by itself
-        finally:
-            self._token = ""
-            self._transport.close()
-
-    def restore_session_pages(self, *, since: datetime | None, page_size: int = 500) -> Iterator[Page]:
+    def restore_session_pages(
+        self, *, since: datetime | None, page_size: int = 500
+    ) -> Iterator[Page[RestoreSessionEntity]]:
         """The restore sessions created at or after `since` (aware; None: all), oldest first, page by page."""
-        if page_size < 1:
-            raise ValueError("A page holds at least one restore session.")
+        return self._pages(
+            "RestoreSession", read_restore_session, filter_=since_filter(since), page_size=page_size
+        )
 
-        def ask(number: int, beyond: bool) -> Sheet | None:
-            path = restore_session_path(since=since, page_size=page_size, page=number)
-            if not beyond:
-                return read_sheet(self._get(path))
-            root = self._get_unless(path, gone=(400, 404, 500))
-            return None if root is None else read_sheet(root)
+    def count_restore_sessions(self, *, since: datetime | None) -> int | None:
+        """How many there are by EM's own count of pages of one row each; None where it gives no clear number.
 
-        return walk(ask, page_size=page_size)
+        A second way to the number of rows of `restore_session_pages(since=since)`, which never reads them.
+        """
+        path = query_path(
+            "RestoreSession",
+            format_="References",
+            page_size=1,
+            sort_asc="CreationTime",
+            filter_=since_filter(since),
+        )
+        return read_count(self._get(path))
 
     def restore_session(self, uid: str) -> RestoreSessionEntity | None:
         """One restore session by its UID; None when EM no longer knows it (it then answers 400, 404 or 500).
 
         ValueError for what is no UID.
         """
-        root = self._get_unless(f"/restoreSessions/{id_of(uid)}?format=Entity", gone=(400, 404, 500))
-        if root is None:
-            return None
-        if local_name(root) != "RestoreSession":
-            raise UnexpectedAnswer(f"{safe_text(str(root.tag), limit=80)} came instead of a restore session.")
-        entity = read_restore_session(root)
-        if id_of(entity.uid).lower() != id_of(uid).lower():
-            raise UnexpectedAnswer(f"{entity.uid} came instead of the restore session that was asked for.")
-        return entity
+        return self._one("RestoreSession", uid, read_restore_session)
+
+    def listed_restore_sessions(self) -> Iterator[ListedRestoreSession]:
+        """Those of EM's list: the last 30 days by EM's clock, whole, in no order; a second path to the rows.
+
+        The list is read as it comes, in bounded memory, on a connection of its own, so that other questions
+        may be asked meanwhile. Asked again where that may help until the first one is there; after that any
+        failure is raised in mid-iteration, and whoever reads must begin anew and trust nothing read so far.
+        """
+        for row in self._rows("/restoreSessions", root="EntityReferences", names=("Ref",)):
+            yield read_listed_restore_session(row)
 
     def backup_servers(self) -> list[BackupServerEntity]:
         """All backup servers of this EM; raises Forbidden where the role may not list them."""
@@ -173,6 +110,50 @@ class EnterpriseManagerClient:
         if local_name(root) != "BackupServers" or len(rows) != len(root):
             raise UnexpectedAnswer(f"{safe_text(str(root.tag), limit=80)} came instead of backup servers.")
         return [read_backup_server(row) for row in rows]
+
+    def vm_restore_point_pages(
+        self, *, since: datetime | None, page_size: int = 500
+    ) -> Iterator[Page[VmRestorePointEntity]]:
+        """The restore points of VMs created at or after `since` (aware; None: all), oldest first."""
+        return self._pages(
+            "VmRestorePoint", read_vm_restore_point, filter_=since_filter(since), page_size=page_size
+        )
+
+    def vm_restore_points_named(
+        self, *, backup_server_uid: str, vm_name: str, page_size: int = 500
+    ) -> Iterator[Page[VmRestorePointEntity]]:
+        """The restore points of the VM of this VmDisplayName on this backup server, oldest first.
+
+        Restore points without a VmDisplayName, which some versions of EM have, are not found by it.
+        """
+        filter_ = all_of(
+            condition("BackupServerUid", "==", backup_server_uid), condition("VmDisplayName", "==", vm_name)
+        )
+        return self._pages("VmRestorePoint", read_vm_restore_point, filter_=filter_, page_size=page_size)
+
+    def vm_restore_point(self, uid: str) -> VmRestorePointEntity | None:
+        """One restore point of a VM by its UID; None when EM no longer knows it. ValueError for what is no UID."""
+        return self._one("VmRestorePoint", uid, read_vm_restore_point)
+
+    def vms_overview(self) -> VmsOverview:
+        """EM's own counts of VMs and restore points."""
+        return read_vms_overview(self._get("/reports/summary/vms_overview"))
+
+    def collections(self) -> list[CollectionEntity]:
+        """The newest 200 collections of the last 30 days, newest first; an administrator may ask, it seems."""
+
+        def newest() -> list[CollectionEntity]:
+            rows = self._streamed(
+                "/systemSessions", root="SystemSessions", names=("Sessions", "SystemSession")
+            )
+            found = (read_collection(row) for row in rows if is_collection(row))
+            return heapq.nlargest(NEWEST_COLLECTIONS, found, key=lambda one: one.started_at)
+
+        return self._asked(newest)
+
+    def collection_events(self, uid: str) -> list[CollectionEvent]:
+        """What EM wrote down during one collection, in its order. ValueError for what is no UID."""
+        return read_collection_events(self._get(f"/systemSessions/{id_of(uid)}/events"))
 
     def infer_role(self) -> str:
         """The least role that fits what is refused; EM itself tells no account its role."""
@@ -190,73 +171,31 @@ class EnterpriseManagerClient:
         except Forbidden:
             return True
 
-    def _get(self, path: str, *, at_most: int | None = None) -> etree._Element:
-        """The document at `path` below /api; on 401 one new log-on and the same request again."""
-        if not self._token:
-            raise LogonLost("There is no logon session.")
-        try:
-            return self._patience.retried(lambda: self._document(path), at_most=at_most)
-        except Unauthorised:
-            self.log_on()
-        try:
-            return self._patience.retried(lambda: self._document(path), at_most=at_most)
-        except Unauthorised as error:
-            text = str(error)
-        raise LogonLost(f"The log-on holds for no request. {text}")
+    def _pages(
+        self, type_: str, read: Callable[[etree._Element], Item], *, filter_: str, page_size: int
+    ) -> Iterator[Page[Item]]:
+        """All rows of one type that pass the filter, oldest first."""
+        if page_size < 1:
+            raise ValueError("A page holds at least one row.")
 
-    def _get_unless(self, path: str, *, gone: tuple[int, ...]) -> etree._Element | None:
-        """As `_get`, but None for a status in `gone`. Two tries: 500 is a usual word for that."""
-        try:
-            return self._get(path, at_most=2)
-        except (ServerFailing, UnexpectedAnswer) as error:
-            if error.status not in gone:
-                raise
-        return None
+        def ask(number: int, beyond: bool) -> Sheet[Item] | None:
+            path = query_path(
+                type_, sort_asc="CreationTime", page_size=page_size, page=number, filter_=filter_
+            )
+            root = self._get_unless(path, gone=_GONE) if beyond else self._get(path)
+            return None if root is None else read_sheet(root, type_=type_, read=read)
 
-    def _document(self, path: str) -> etree._Element:
-        answer = self._transport.exchange("GET", "/api" + path, headers=self._identity())
-        return document(answer, secrets=self._secrets())
+        return walk(ask, page_size=page_size)
 
-    def _root(self) -> etree._Element:
-        answer = self._transport.exchange("GET", "/api/", headers={})
-        port = self._connection.port
-        try:
-            root = document(answer, secrets=self._secrets())
-        except (Unauthorised, Forbidden, UnexpectedAnswer) as error:
-            if (
-                answer.status == 200
-                and not looks_like_html(answer)
-                and "xml" in answer.headers.get("content-type", "")
-            ):
-                raise
-            why, transient = str(error), error.transient
-        else:
-            if local_name(root) == "EnterpriseManager":
-                return root
-            why, transient = f"{safe_text(str(root.tag), limit=80)} came.", False
-        raise not_enterprise_manager(why, port=port, transient=transient)
-
-    def _logon(self) -> tuple[Answer, etree._Element]:
-        headers = {"Authorization": self._basic(), "Content-Length": "0"}
-        answer = self._transport.exchange("POST", "/api/sessionMngr/?v=latest", headers=headers)
-        try:
-            return answer, document(answer, expected=(201, 200), secrets=self._secrets())
-        except (Unauthorised, Forbidden) as error:
-            text = str(error)
-        raise LogonRefused(f"The log-on was refused: check user name, password and role. {text}")
-
-    def _basic(self) -> str:
-        connection = self._connection
-        try:
-            pair = f"{connection.username}:{connection.password}".encode()
-        except UnicodeEncodeError:
-            pair = b""
-        if not pair or ":" in connection.username:
-            raise LogonRefused("This user name or password cannot be sent.")
-        return "Basic " + base64.b64encode(pair).decode("ascii")
-
-    def _identity(self) -> dict[str, str]:
-        return {"X-RestSvcSessionId": self._token}
-
-    def _secrets(self) -> tuple[str, ...]:
-        return (self._basic().removeprefix("Basic "), self._token, self._connection.password)
+    def _one(self, type_: str, uid: str, read: Callable[[etree._Element], Item]) -> Item | None:
+        """One row by its UID; None when it is gone. UnexpectedAnswer for another row than that."""
+        resource = f"{type_[0].lower()}{type_[1:]}s"
+        root = self._get_unless(f"/{resource}/{id_of(uid)}?format=Entity", gone=_GONE)
+        if root is None:
+            return None
+        if local_name(root) != type_:
+            raise UnexpectedAnswer(f"{safe_text(str(root.tag), limit=80)} came instead of a {type_}.")
+        entity = read(root)
+        if id_of(entity.uid).lower() != id_of(uid).lower():
+            raise UnexpectedAnswer(f"{entity.uid} came instead of the {type_} that was asked for.")
+        return entity

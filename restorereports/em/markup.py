@@ -6,6 +6,7 @@ Bounds: UTF-8 only, no document type, no entities but the five of XML, no networ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lxml import etree
@@ -16,7 +17,10 @@ NAMESPACE = "http://www.veeam.com/ent/v1.0"
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 32
 _CHUNK = 64 * 1024
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+# Of canonical XML: a raw `<` begins nothing but a tag, and a raw `"` in a tag only delimits a value.
+_START_TAG = re.compile(rb'<[^\s<>/"]+(?: [^\s="]+="[^"]*")+>')
+_HOST_OF_HREF = re.compile(rb'( Href=")[A-Za-z][A-Za-z0-9+.-]*://[^/?#"]*')
 
 
 def parse_xml(body: bytes) -> etree._Element:
@@ -24,14 +28,20 @@ def parse_xml(body: bytes) -> etree._Element:
 
     Raises UnexpectedAnswer; transient where the document is cut or garbled, final where it is hostile.
     """
-    body = body.removeprefix(_BOM)
+    body = body.removeprefix(BOM)
     if not body.strip():
         raise UnexpectedAnswer("The answer is empty.", transient=True)
-    if b"<!DOCTYPE" in body:
-        raise UnexpectedAnswer(
-            "The answer holds a document type declaration, which Enterprise Manager never sends."
-        )
-    parser = etree.XMLPullParser(
+    refuse_document_type(body)
+    try:
+        return _fed(pull_parser(), body)
+    except etree.XMLSyntaxError as error:
+        line = error.lineno
+    raise cut_or_garbled(line)
+
+
+def pull_parser() -> etree.XMLPullParser:
+    """A parser that reads nothing but what it is fed; its events are "start" and "end"."""
+    return etree.XMLPullParser(
         events=("start", "end"),
         encoding="utf-8",
         resolve_entities=False,
@@ -44,11 +54,19 @@ def parse_xml(body: bytes) -> etree._Element:
         remove_comments=True,
         remove_pis=True,
     )
-    try:
-        return _fed(parser, body)
-    except etree.XMLSyntaxError as error:
-        line = error.lineno
-    raise UnexpectedAnswer(f"The answer is cut off or is not XML (line {line}).", transient=True)
+
+
+def refuse_document_type(head: bytes) -> None:
+    """Raises UnexpectedAnswer, for good."""
+    if b"<!DOCTYPE" in head:
+        raise UnexpectedAnswer(
+            "The answer holds a document type declaration, which Enterprise Manager never sends."
+        )
+
+
+def cut_or_garbled(line: int | None) -> UnexpectedAnswer:
+    """The failure of a document that breaks off or breaks its rules; it may be better next time."""
+    return UnexpectedAnswer(f"The answer is cut off or is not XML (line {line}).", transient=True)
 
 
 def _fed(parser: etree.XMLPullParser, body: bytes) -> etree._Element:
@@ -97,3 +115,8 @@ def canonical(element: etree._Element) -> bytes:
     Exclusive, because EM's extra xmlns declarations on the root come and go: equal content gives equal bytes.
     """
     return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+
+
+def without_hosts(canonical_xml: bytes) -> bytes:
+    """Canonical XML with scheme, host and port cut from the value of every attribute Href."""
+    return _START_TAG.sub(lambda tag: _HOST_OF_HREF.sub(rb"\1", tag.group()), canonical_xml)

@@ -1,4 +1,4 @@
-"""Walks EM's pages of restore sessions, one in memory at a time, to the true end and never for ever.
+"""Walks EM's pages of rows of one type, one in memory at a time, to the true end and never for ever.
 
 EM keeps no snapshot between pages and gives no total of rows; its `PagesCount` may be 0, absent or wrong.
 EM's page: "Page Size and Page" (pagesize_and_page). Links are not followed: their host is what EM believes
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from lxml import etree
 
-from restorereports.em.entities import RestoreSessionEntity, read_restore_session
 from restorereports.em.failures import UnexpectedAnswer, safe_text
 from restorereports.em.markup import attribute, child, children, local_name
 
@@ -22,8 +22,18 @@ MAX_RESTARTS = 3
 MAX_EMPTY_PAGES = 10
 
 
+class HasUid(Protocol):
+    """All that the walk asks of a row."""
+
+    @property
+    def uid(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=HasUid)
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Item]):
     """One page; `restarted`: the walk began again, and the rows of the pages before come again.
 
     `number` counts from 1; `pages_count` is the best that is known by now, and may change from page to page.
@@ -31,43 +41,60 @@ class Page:
 
     number: int
     pages_count: int
-    items: tuple[RestoreSessionEntity, ...]
+    items: tuple[Item, ...]
     restarted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Generic[Item]):
     """One answer of the query service; the numbers as EM gives them, None where it gives none."""
 
-    items: tuple[RestoreSessionEntity, ...]
+    items: tuple[Item, ...]
     number: int | None
     page_size: int | None
     pages_count: int | None
 
 
 # Asks for one page; the flag says "beyond the announced end", where None may come back for "there is none".
-Ask = Callable[[int, bool], Sheet | None]
+Ask = Callable[[int, bool], Sheet[Item] | None]
 
 
-def read_sheet(root: etree._Element) -> Sheet:
-    """A `QueryResult` of restore-session entities. Raises UnexpectedAnswer for any row it cannot place."""
+def read_sheet(root: etree._Element, *, type_: str, read: Callable[[etree._Element], Item]) -> Sheet[Item]:
+    """A `QueryResult` of entities of one type. Raises UnexpectedAnswer for any row it cannot place."""
     if local_name(root) != "QueryResult":
         raise UnexpectedAnswer(f"{safe_text(str(root.tag), limit=80)} came instead of a query result.")
     entities = child(root, "Entities")
-    lists = children(entities, "RestoreSessions") if entities is not None else iter(())
-    rows = [row for rows in lists for row in children(rows, "RestoreSession")]
+    lists = children(entities, f"{type_}s") if entities is not None else iter(())
+    rows = [row for rows in lists for row in children(rows, type_)]
     paging = child(root, "PagingInfo")
-    if len(rows) != _rows_of_any_kind(root):
+    if len(rows) != _rows_of_any_kind(root, type_):
         raise UnexpectedAnswer("The query result holds rows of an unknown shape.")
     return Sheet(
-        items=tuple(read_restore_session(row) for row in rows),
+        items=tuple(read(row) for row in rows),
         number=_count(paging, "PageNum"),
         page_size=_count(paging, "PageSize"),
         pages_count=_count(paging, "PagesCount"),
     )
 
 
-def walk(ask: Ask, *, page_size: int) -> Iterator[Page]:
+def read_count(root: etree._Element) -> int | None:
+    """The number of rows behind a `QueryResult` of page 1 that was to hold one row; None if it cannot be told.
+
+    EM gives no total of rows, only of pages; it may say 0 or 1 where there are none.
+    """
+    if local_name(root) != "QueryResult":
+        raise UnexpectedAnswer(f"{safe_text(str(root.tag), limit=80)} came instead of a query result.")
+    rows = _rows_of_any_kind(root, "")
+    paging = child(root, "PagingInfo")
+    pages, size = _count(paging, "PagesCount"), _count(paging, "PageSize")
+    if pages is None or rows > 1 or size not in (1, None):
+        return None
+    if not rows:
+        return 0 if pages <= 1 else None
+    return pages or None
+
+
+def walk(ask: Ask[Item], *, page_size: int) -> Iterator[Page[Item]]:
     """Every page in turn; begins again when PagesCount shrinks, since rows then moved to earlier pages.
 
     Where the last announced page is full, one more is asked for. Raises UnexpectedAnswer after 3 new
@@ -101,12 +128,12 @@ def walk(ask: Ask, *, page_size: int) -> Iterator[Page]:
     raise UnexpectedAnswer(f"More than {MAX_PAGES} pages came.")
 
 
-def _is_full(sheet: Sheet, *, page_size: int) -> bool:
+def _is_full(sheet: Sheet[Item], *, page_size: int) -> bool:
     """As many rows as fit, by our measure or by the smaller one that EM says it uses."""
     return len(sheet.items) >= min(page_size, sheet.page_size or page_size)
 
 
-def _is_end(sheet: Sheet, number: int, *, announced: int, before: frozenset[str]) -> bool:
+def _is_end(sheet: Sheet[Item], number: int, *, announced: int, before: frozenset[str]) -> bool:
     """Whether what came for a page beyond the announced end is no page: empty, or the last one again.
 
     Without any announced number, the same page again means that the page number is ignored: UnexpectedAnswer.
@@ -119,15 +146,15 @@ def _is_end(sheet: Sheet, number: int, *, announced: int, before: frozenset[str]
     return again
 
 
-def _rows_of_any_kind(root: etree._Element) -> int:
-    """Rows of whatever type, namespace and place: restore sessions anywhere, and anything inside a list."""
+def _rows_of_any_kind(root: etree._Element, type_: str) -> int:
+    """Rows of whatever type, namespace and place: the wanted type anywhere, and anything inside a list."""
     listed = {
         row
         for container in ("Entities", "Refs", "Resources")
         for lists in children(root, container)
         for row in (lists if container != "Entities" else (row for rows in lists for row in rows))
     }
-    anywhere = {row for row in root.iter() if etree.QName(row).localname == "RestoreSession"}
+    anywhere = {row for row in root.iter() if etree.QName(row).localname == type_}
     return len(listed | anywhere)
 
 

@@ -50,7 +50,11 @@ def query_path(
     sort_asc: str = "",
     filter_: str = "",
 ) -> str:
-    """Path and query below `/api`, every value URL-encoded as a whole. Pages count from 1."""
+    """Path and query below `/api`, every value URL-encoded as a whole. Pages count from 1.
+
+    Sorted ascending by CreationTime, new rows land behind the page being read and can push no other over its
+    border; a descending sort does not exist here.
+    """
     parameters: Parameters = [("type", type_), ("format", format_)]
     if sort_asc:
         parameters.append(("sortAsc", sort_asc))
@@ -60,12 +64,6 @@ def query_path(
     return "/query?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
 
 
-def restore_session_path(*, since: datetime | None, page_size: int, page: int) -> str:
-    """The restore sessions created at or after `since` (None: all), oldest first.
-
-    Ascending, because new rows then land behind the page being read and can push no other over its border.
-    """
-    filter_ = condition("CreationTime", ">=", since) if since is not None else ""
-    return query_path(
-        "RestoreSession", sort_asc="CreationTime", page_size=page_size, page=page, filter_=filter_
-    )
+def since_filter(since: datetime | None) -> str:
+    """Created at or after `since`; None: all, which takes no filter."""
+    return condition("CreationTime", ">=", since) if since is not None else ""

@@ -106,3 +106,22 @@ class Http(requests.Session):
 
     def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         return iter(())
+
+
+class Line:
+    """A connection to EM, kept alive, and the handle that cuts it."""
+
+    def __init__(self, *, tls: dict[str, Any]) -> None:
+        self.wire = Wire()
+        self.http = Http()
+        self.http.mount("https://", TrustingOnly(tls=tls, wire=self.wire))
+        self.http.mount("http://", TrustingOnly(tls={}, wire=self.wire))
+
+    def cut(self) -> None:
+        """At once, whatever is under way; nothing more can be sent on it."""
+        self.wire.cut()
+        self.http.close()
+
+    def close(self) -> None:
+        self.http.close()
+        self.wire.release()

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from restorereports.em.entities import (
     BackupServerEntity,
     RestoreSessionEntity,
-    id_of,
-    parse_time,
     read_backup_server,
     read_restore_session,
 )
 from restorereports.em.failures import UnexpectedAnswer
+from restorereports.em.fields import id_of, parse_time
 from restorereports.em.markup import parse_xml
 from tests.em.scripted_server import XMLNS, restore_session
 
@@ -51,6 +50,7 @@ def test_every_field_of_a_finished_restore_session_is_read() -> None:
         backup_server_uid="urn:veeam:BackupServer:9e2c4d18",
         backup_server_name="vbr-east.example.test",
         payload=entity.payload,
+        digest_basis=entity.digest_basis,
     )
 
 
@@ -168,6 +168,33 @@ def test_equal_content_gives_equal_payloads_whatever_the_order_and_the_extra_nam
 
 def test_another_content_gives_another_payload() -> None:
     assert read(restore_session(1)).payload != read(restore_session(1, inside="<FailureMessage/>")).payload
+
+
+def test_another_name_of_em_in_its_addresses_is_no_other_content() -> None:
+    text = restore_session(1, inside='<FailureMessage>see &lt;a Href="https://kb/1"&gt;</FailureMessage>')
+    renamed = text.replace("https://em.example.test:9398/", "http://localhost:9399/")
+    other_path = text.replace("/api/vmRestorePoints/", "/api/other/")
+
+    entity = read(text)
+
+    assert entity.payload != read(renamed).payload
+    assert entity.digest_basis == read(renamed).digest_basis
+    assert entity.digest_basis != read(other_path).digest_basis
+    assert entity.digest_basis.count(b' Href="/api/') == 4
+    assert b'Href="https://kb/1"' in entity.digest_basis
+    assert b"em.example.test:9398" not in entity.digest_basis
+
+
+def test_only_addresses_lose_their_host() -> None:
+    names = ["x Href=", "https://em.example.test:9398/", "a > b", "' Href='https://h/"]
+    for name in names:
+        attributes = f'Name="{name}" VmDisplayName="https://h:1/x" UID="{UID}"'
+        entity = read(minimal(attributes=attributes.replace(">", "&gt;")))
+
+        assert entity.digest_basis == entity.payload
+
+    no_path = read(minimal('<Links><Link Href="https://h"/><Link Href="/api/x"/><Link/></Links>'))
+    assert b'<Link Href=""></Link><Link Href="/api/x"></Link><Link></Link>' in no_path.digest_basis
 
 
 def test_a_backup_server_is_read() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from restorereports.em import paging
 from restorereports.em.client import EnterpriseManagerClient, Page
+from restorereports.em.entities import RestoreSessionEntity, read_restore_session
 from restorereports.em.failures import ServerFailing, UnexpectedAnswer
 from restorereports.em.markup import parse_xml
-from restorereports.em.paging import read_sheet
+from restorereports.em.paging import Sheet, read_sheet
 from tests.em.scripted_server import (
     XMLNS,
     Asked,
@@ -43,12 +44,18 @@ def serve(em: ScriptedServer, total: int, *, info: Callable[[Asked, int], str]) 
     em.on("GET", "/api/query", script)
 
 
-def walked(em: ScriptedServer, client_of: ClientOf, *, page_size: int = 2) -> list[Page]:
+def walked(
+    em: ScriptedServer, client_of: ClientOf, *, page_size: int = 2
+) -> list[Page[RestoreSessionEntity]]:
     with client_of(em) as client:
         return list(client.restore_session_pages(since=None, page_size=page_size))
 
 
-def numbers(pages: list[Page]) -> list[int]:
+def sheet_of(text: str) -> Sheet[RestoreSessionEntity]:
+    return read_sheet(parse_xml(text.encode()), type_="RestoreSession", read=read_restore_session)
+
+
+def numbers(pages: list[Page[RestoreSessionEntity]]) -> list[int]:
     return [int(item.uid[-12:]) for page in pages for item in page.items]
 
 
@@ -219,7 +226,7 @@ def test_one_page_is_asked_for_only_when_the_one_before_has_been_taken(
     serve(em, 4, info=lambda asked, count: paging_info(count=count))
 
     with client_of(em) as client:
-        pages: Iterator[Page] = client.restore_session_pages(since=None, page_size=2)
+        pages: Iterator[Page[RestoreSessionEntity]] = client.restore_session_pages(since=None, page_size=2)
         next(pages)
         asked_after_one = asked_pages(em)
 
@@ -245,12 +252,12 @@ def test_a_page_size_below_one_is_refused(em: ScriptedServer, client_of: ClientO
 )
 def test_rows_of_an_unknown_shape_fail_loudly(inside: str) -> None:
     with pytest.raises(UnexpectedAnswer, match="unknown shape"):
-        read_sheet(parse_xml(f"<QueryResult {XMLNS}>{inside}</QueryResult>".encode()))
+        sheet_of(f"<QueryResult {XMLNS}>{inside}</QueryResult>")
 
 
 def test_another_document_is_no_query_result() -> None:
     with pytest.raises(UnexpectedAnswer, match="instead of a query result"):
-        read_sheet(parse_xml(b"<RestoreSessions/>"))
+        sheet_of("<RestoreSessions/>")
 
 
 def test_empty_containers_of_other_types_are_normal() -> None:
@@ -259,7 +266,7 @@ def test_empty_containers_of_other_types_are_normal() -> None:
         '</Entities><PagingInfo PageNum="one" PageSize="-1" PagesCount=""/></QueryResult>'
     )
 
-    sheet = read_sheet(parse_xml(text.encode()))
+    sheet = sheet_of(text)
 
     assert len(sheet.items) == 1
     assert (sheet.number, sheet.page_size, sheet.pages_count) == (None, None, None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorereports.em.query import all_of, condition, query_path, quoted, restore_session_path, utc_text
+from restorereports.em.query import all_of, condition, query_path, quoted, since_filter, utc_text
 
 
 def test_a_value_stands_in_quotes_and_its_own_quotes_are_doubled() -> None:
@@ -42,7 +42,9 @@ def test_an_unknown_operator_is_refused() -> None:
 def test_the_query_for_restore_sessions_is_the_documented_one() -> None:
     since = datetime(2031, 5, 1, tzinfo=UTC)
 
-    path = restore_session_path(since=since, page_size=500, page=3)
+    path = query_path(
+        "RestoreSession", sort_asc="CreationTime", page_size=500, page=3, filter_=since_filter(since)
+    )
 
     assert path == (
         "/query?type=RestoreSession&format=Entities&sortAsc=CreationTime&pageSize=500&page=3"
@@ -51,7 +53,7 @@ def test_the_query_for_restore_sessions_is_the_documented_one() -> None:
 
 
 def test_without_a_beginning_there_is_no_filter() -> None:
-    assert "filter" not in restore_session_path(since=None, page_size=1, page=1)
+    assert "filter" not in query_path("RestoreSession", page_size=1, filter_=since_filter(None))
 
 
 @settings(deadline=None)
