@@ -114,7 +114,8 @@ def _rows(element: etree._Element) -> Iterator[etree._Element]:
     for row in element:
         if local_name(row) in ("", "Links"):
             continue
-        if len(row) and all(len(part) or part.attrib for part in row):
+        parts = [part for part in row if local_name(part) != "Links"]
+        if parts and child(row, "Message") is None and all(len(part) or part.attrib for part in parts):
             yield from _rows(row)
         else:
             yield row
@@ -143,3 +144,4 @@ def _words(row: etree._Element) -> Iterator[str]:
     for part in row:
         if local_name(part) not in _NO_WORDS and local_name(part) not in _STATES:
             yield " ".join(str(text) for text in part.itertext())
+        yield part.tail or ""
