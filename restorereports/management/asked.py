@@ -103,17 +103,20 @@ def server_ids(names: Sequence[str]) -> tuple[int, ...]:
 
 
 def results_and_outcomes(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """EM's raw results; as outcomes where Running (not stopped yet) is among them."""
+    """EM's raw results; as outcomes where Running or Unknown (neither of them stopped) is among them."""
     if not words:
         return (), ()
     finished = {raw[0]: outcome for outcome, raw in _RESULTS.items()}
-    chosen = _spelled("result", words, (*finished, str(Outcome.RUNNING)), _other_results)
-    if Outcome.RUNNING not in chosen:
+    ours = [str(outcome) for outcome in (Outcome.RUNNING, Outcome.UNKNOWN)]
+    chosen = _spelled("result", words, (*finished, *ours), _other_results)
+    if not (without := [word for word in ours if word in chosen]):
         raw = (_RESULTS[finished[word]] if word in finished else (word,) for word in chosen)
         return tuple(spelling for spellings in raw for spelling in spellings), ()
-    if others := [word for word in chosen if word not in finished and word != Outcome.RUNNING]:
-        raise CommandError(f"--result Running goes with EM's own results only, not with {', '.join(others)}.")
-    return (), tuple(str(finished.get(word, Outcome.RUNNING)) for word in chosen)
+    if others := [word for word in chosen if word not in finished and word not in ours]:
+        raise CommandError(
+            f"--result {without[0]} goes with EM's own results only, not with {', '.join(others)}."
+        )
+    return (), tuple(str(finished.get(word, word)) for word in chosen)
 
 
 def _other_results() -> Iterable[str]:

@@ -38,10 +38,11 @@ class OutcomeCounts:
     no_result: int = 0
     other: int = 0
     running: int = 0
+    unknown: int = 0  # never seen stopped, and gone from EM: in no rate, never a success
 
     @property
     def total(self) -> int:
-        return self.completed + self.running
+        return self.completed + self.running + self.unknown
 
     @property
     def completed(self) -> int:
@@ -58,6 +59,7 @@ _FIELD = {
     Outcome.NO_RESULT: "no_result",
     Outcome.OTHER: "other",
     Outcome.RUNNING: "running",
+    Outcome.UNKNOWN: "unknown",
 }
 
 

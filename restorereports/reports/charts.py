@@ -25,6 +25,7 @@ _PARTS = (
     ("no_result", "url(#pn)", gettext_lazy("No result, dotted")),
     ("other", "url(#po)", gettext_lazy("Other, crossed")),
     ("running", "url(#pr)", gettext_lazy("In progress, outlined")),
+    ("unknown", "url(#pu)", gettext_lazy("Final state unknown, upright lines")),
 )
 _USUAL = 4  # the first four are in the legend also when they are zero
 _PATTERNS = (
@@ -36,6 +37,8 @@ _PATTERNS = (
     'fill="#ffffff"/><path d="M0 0L5 5M5 0L0 5" stroke="#414b58" stroke-width="0.8"/></pattern>'
     '<pattern id="pr" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" '
     'fill="#e8effa"/><path d="M0 3H6" stroke="#1d4d99" stroke-width="1"/></pattern>'
+    '<pattern id="pu" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" '
+    'fill="#f3edfb"/><path d="M2 0V4" stroke="#653b9b" stroke-width="1.2"/></pattern>'
     '<pattern id="pm" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)">'
     '<path d="M0 0V7" stroke="#c3cad2" stroke-width="1.4"/></pattern></defs>'
 )

@@ -11,7 +11,7 @@ from restorereports.models.counts import OutcomeCounts
 if TYPE_CHECKING:
     from .figures import Figures
 
-_PARTS = ("success", "warning", "failed", "no_result", "other", "running")
+_PARTS = OutcomeCounts.__slots__
 
 
 class CrossFootError(Exception):
@@ -46,7 +46,10 @@ def cross_foot(figures: Figures) -> None:
         figures.unsuccessful.listing.total,
     )
     _same(
-        _("in progress"), whole.running, _("the list of those in progress"), figures.in_progress.listing.total
+        _("in progress or of unknown final state"),
+        whole.running + whole.unknown,
+        _("the list of those not finished"),
+        figures.unfinished.listing.total,
     )
     _same(
         _("completed"), whole.completed, _("completed with and without a duration"), figures.durations.total

@@ -10,9 +10,10 @@ from typing import Any
 from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
-from restorereports.models import Outcome
 from restorereports.models.counts import durations_per_type
 from restorereports.models.restore_session import RestoreSessionQuerySet
+
+from .listed import UNFINISHED
 
 FILE_LEVEL = "FileLevelRestore"
 FEW = 5  # below this many the values themselves are printed, and no P95
@@ -62,7 +63,7 @@ class DurationTable:
 
 
 def durations(rows: RestoreSessionQuerySet) -> DurationTable:
-    finished = rows.exclude(outcome=Outcome.RUNNING)
+    finished = rows.exclude(outcome__in=UNFINISHED)
     counted = durations_per_type(finished)
     types = []
     for one in counted[:MOST_TYPES]:
@@ -105,7 +106,7 @@ def _median(ordered: Any, n: int) -> int:
 def medians_per_virtual_machine(rows: RestoreSessionQuerySet, ids: Collection[int]) -> dict[int, int]:
     """Median duration by VM of what finished with a usable duration, sorted once by the database."""
     ranked: Any = (
-        rows.exclude(outcome=Outcome.RUNNING)
+        rows.exclude(outcome__in=UNFINISHED)
         .filter(virtual_machine__in=ids, duration_ms__gte=0)
         .order_by()
         .annotate(

@@ -57,7 +57,7 @@ class Figures:
     machines_succeeded: int
     previous: Previous
     unsuccessful: listed.Unsuccessful
-    in_progress: listed.InProgress
+    unfinished: listed.Unfinished
     carried_in: listed.CarriedIn
     durations: durations.DurationTable
     servers: places.Servers
@@ -93,7 +93,7 @@ def gather(
             since=origin.first_data_at,
         ),
         unsuccessful=listed.unsuccessful(rows, reader=reader),
-        in_progress=listed.in_progress(rows, scope, reader=reader, as_of=as_of),
+        unfinished=listed.unfinished(rows, scope, reader=reader, as_of=as_of),
         carried_in=listed.carried_in(scope, reader=reader),
         durations=durations.durations(rows),
         servers=places.per_server(rows, scope, reader=reader),

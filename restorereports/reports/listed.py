@@ -1,4 +1,4 @@
-"""Restore sessions that a report lists one by one: not successful, in progress, carried in; each bounded."""
+"""Restore sessions that a report lists one by one: not successful, not finished, carried in; each bounded."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Subquery
 from django.db.models.fields import DateTimeField
 
-from restorereports.models import (
-    Outcome,
-    Reader,
-    RestoreSession,
-    RestoreSessionScope,
-    RestoreSessionSource,
-)
+from restorereports.models import Outcome, Reader, RestoreSession, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts, by_outcome
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
 UNSUCCESSFUL = (Outcome.FAILED, Outcome.WARNING, Outcome.NO_RESULT, Outcome.OTHER)
+UNFINISHED = (Outcome.RUNNING, Outcome.UNKNOWN)
 MOST_UNSUCCESSFUL = 100
-MOST_IN_PROGRESS = 25
+MOST_UNFINISHED = 25
 MOST_CARRIED_IN = 25
 RECOVERED_WITHIN = timedelta(hours=24)
 STALE_AFTER = timedelta(hours=24)
@@ -43,7 +38,6 @@ class Line:
     uid: str
     recovered_at: datetime | None = None
     stale: bool = False
-    final_state_unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,12 +62,13 @@ class Unsuccessful:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InProgress:
-    """What had not stopped, oldest first; `earlier` started before the period and still runs."""
+class Unfinished:
+    """What was never seen stopped, oldest first; `earlier` started before the period and still runs."""
 
     listing: Listing
+    running: int
     stale: int
-    final_state_unknown: int
+    unknown: int
     earlier: int
 
 
@@ -111,22 +106,21 @@ def unsuccessful(rows: RestoreSessionQuerySet, *, reader: Reader) -> Unsuccessfu
     )
 
 
-def in_progress(
+def unfinished(
     rows: RestoreSessionQuerySet, scope: RestoreSessionScope, *, reader: Reader, as_of: datetime
-) -> InProgress:
-    known = RestoreSessionSource.objects.filter(restore_session=OuterRef("pk"), missing_at=None)
-    running = rows.filter(outcome=Outcome.RUNNING)
-    unknown = running.filter(~Exists(known))
+) -> Unfinished:
+    found = rows.filter(outcome__in=UNFINISHED)
+    counts = by_outcome(found)
     stale_before = as_of - STALE_AFTER
-    oldest = running.annotate(known=Exists(known)).order_by("started_at", "id")
     before = scope.narrow(RestoreSession.objects.visible_to(reader).started_in(None, scope.start))
-    return InProgress(
+    return Unfinished(
         listing=Listing(
-            lines=_lines(oldest, MOST_IN_PROGRESS, stale_before=stale_before),
-            total=by_outcome(running).total,
+            lines=_lines(found.order_by("started_at", "id"), MOST_UNFINISHED, stale_before=stale_before),
+            total=counts.total,
         ),
-        stale=by_outcome(running.filter(Exists(known), started_at__lte=stale_before)).total,
-        final_state_unknown=by_outcome(unknown).total,
+        running=counts.running,
+        stale=by_outcome(found.filter(outcome=Outcome.RUNNING, started_at__lte=stale_before)).total,
+        unknown=counts.unknown,
         earlier=by_outcome(before.filter(outcome=Outcome.RUNNING)).total,
     )
 
@@ -158,8 +152,7 @@ def _lines(
             failure_message=row.failure_message,
             uid=row.uid,
             recovered_at=getattr(row, "recovered_at", None),
-            final_state_unknown=not getattr(row, "known", True),
-            stale=bool(stale_before and row.started_at <= stale_before) and getattr(row, "known", True),
+            stale=bool(stale_before and row.outcome == Outcome.RUNNING and row.started_at <= stale_before),
         )
         for row in found
     )

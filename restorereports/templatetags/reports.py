@@ -26,6 +26,7 @@ _CLASS = {
     Outcome.NO_RESULT: "noresult",
     Outcome.OTHER: "other",
     Outcome.RUNNING: "running",
+    Outcome.UNKNOWN: "unknown",
 }
 
 

@@ -33,6 +33,7 @@ def _estate() -> None:
         ("c", west, south, "2026-07-31T23:59:59+00:00", {"result": "Cancelled"}),
         ("=d", west, south, "2026-08-01T00:00:00+00:00", {"state": "Working", "result": "None"}),
         ("A-long", west, south, "2026-08-02T00:00:00+00:00", {"job_type": "FileLevelRestore", "result": ""}),
+        ("gone", west, south, "2026-08-03T00:00:00+00:00", {"state": "Stopping", "outcome": "Unknown"}),
     ):
         make_restore_session(
             server, enterprise_manager=manager, vm_name=vm_name, started_at=at(started), **values
@@ -47,20 +48,20 @@ def export(tmp_path: Path, *options: str) -> list[str]:
         return [row["vm_name"] for row in csv.DictReader(file)]
 
 
-ALL = ["a", "b", "c", "=d", "A-long"]
+ALL = ["a", "b", "c", "=d", "A-long", "gone"]
 
 
 @pytest.mark.parametrize(
     ("options", "names"),
     [
         ([], ALL),
-        (["--from", "2026-07-01"], ["b", "c", "=d", "A-long"]),
+        (["--from", "2026-07-01"], ["b", "c", "=d", "A-long", "gone"]),
         (["--from", "2026-07-01", "--zone", "Europe/Berlin"], ALL),
         (["--from", "2026-07-01", "--to", "2026-08-01"], ["b", "c"]),
         (["--from", "2026-07-01T00:00:00+02:00", "--to", "2026-07-01T00:00Z"], ["a"]),
         (["--em", "em-north"], ["a", "b"]),
         (["--em", "em-north", "--em", "em-south"], ALL),
-        (["--server", "vbr-west"], ["c", "=d", "A-long"]),
+        (["--server", "vbr-west"], ["c", "=d", "A-long", "gone"]),
         (["--vm", "a"], ["a"]),
         (["--vm-contains", "A"], ["a", "A-long"]),
         (["--vm", "nobody"], []),
@@ -70,6 +71,8 @@ ALL = ["a", "b", "c", "=d", "A-long"]
         (["--result", "Running"], ["=d"]),
         (["--result", "running", "--result", "FAILED"], ["b", "=d"]),
         (["--result", "None", "--result", "Running"], ["=d", "A-long"]),
+        (["--result", "unknown"], ["gone"]),
+        (["--result", "Unknown", "--result", "running", "--result", "Failed"], ["b", "=d", "gone"]),
         (["--result", "Warning"], []),
         (["--state", "stopped"], ["a", "b", "c", "A-long"]),
         (["--type", "filelevelrestore"], ["A-long"]),
@@ -115,6 +118,10 @@ def test_a_word_that_enterprise_manager_sent_is_known(tmp_path) -> None:
         (["--state", "Done"], "No state is called Done. Known: Starting, Stopped, Stopping, Working."),
         (["--type", "Restore"], "No type is called Restore. Known: FileLevelRestore, RestoreVm."),
         (["--result", "Running", "--result", "Cancelled"], "not with Cancelled"),
+        (
+            ["--result", "Unknown", "--result", "Cancelled"],
+            "--result Unknown goes with EM's own results only",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_remedy_and_nothing_is_written(
@@ -132,7 +139,7 @@ def test_the_number_of_rows_is_told_apart_from_the_rows(tmp_path) -> None:
 
     call_command("export_sessions", "-o", str(tmp_path / "out.csv"), stderr=told)
 
-    assert told.getvalue() == "5 rows\n"
+    assert told.getvalue() == "6 rows\n"
 
 
 def test_plain_by_default_and_safe_for_spreadsheets_when_asked(tmp_path) -> None:

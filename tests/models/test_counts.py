@@ -53,6 +53,20 @@ def test_counts_by_outcome_add_up(rows) -> None:
     assert (found.completed, found.total) == (6, 8)
 
 
+def test_a_final_state_unknown_is_in_the_total_and_in_no_rate(rows) -> None:
+    RestoreSession.objects.filter(state="Idle").update(outcome=Outcome.UNKNOWN)
+
+    found = by_outcome(RestoreSession.objects.visible_to(SYSTEM))
+
+    assert found == OutcomeCounts(success=2, warning=1, failed=1, no_result=1, other=1, running=1, unknown=1)
+    assert (found.completed, found.total) == (6, 8)
+    assert (found + found).unknown == 2
+
+
+def test_counts_kept_before_final_states_unknown_were_counted_still_load() -> None:
+    assert OutcomeCounts(**{"success": 2, "running": 1}).total == 3
+
+
 def test_counts_per_key(rows) -> None:
     found = by_outcome_per(RestoreSession.objects.visible_to(SYSTEM), "job_type")
 

@@ -105,7 +105,23 @@ def test_one_of_each_is_said_in_the_singular() -> None:
     assert "1 was in progress." in text
     assert "1 restore session was completed without Success" in text
     assert "Table 3.1 Completed without Success, newest first 1 row " in text
-    assert "1 restore session of the period had not stopped" in text
+    assert "1 restore session of the period was in progress when the data were taken" in text
+
+
+def test_a_final_state_unknown_is_listed_and_in_the_sums_and_never_a_success() -> None:
+    make_population()
+    RestoreSession.objects.filter(state="Working").update(outcome="Unknown")
+
+    text = text_of(make_report())
+
+    assert "6 of 11 completed restore sessions ended with Success: 54.5 %." in text
+    assert "1 was in progress. The final state of 1 is unknown." in text
+    assert "Final state unknown: 1. EM no longer knows it, and it was never seen stopped" in text
+    assert "Working – Final state unknown" in text
+    assert (
+        "1\u00a0in\u00a0progress + 1\u00a0of\u00a0unknown\u00a0final\u00a0state".replace("\u00a0", " ")
+        in text
+    )
 
 
 def test_nothing_is_no_restores_and_never_a_share() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from restorereports.models import SYSTEM, RestoreSession, RestoreSessionScope
+from restorereports.models import SYSTEM, Outcome, RestoreSession, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts, percent
 from restorereports.models.snapshot import snapshot
 from restorereports.reports import durations, figures, listed, places
@@ -75,26 +75,40 @@ def test_success_exactly_24_hours_later_still_counts_as_after(population) -> Non
 
 
 def test_in_progress_and_stale_are_listed_and_in_no_rate(population) -> None:
-    found = figures_of().in_progress
+    found = figures_of().unfinished
 
     assert [(line.state, line.stale) for line in found.listing.lines] == [
         ("Working", True),
         ("Starting", False),
     ]
-    assert (found.listing.total, found.stale, found.final_state_unknown, found.earlier) == (2, 1, 0, 0)
+    assert (found.listing.total, found.running, found.stale, found.unknown, found.earlier) == (2, 2, 1, 0, 0)
 
 
-def test_what_enterprise_manager_no_longer_knows_has_an_unknown_final_state(population) -> None:
-    stuck = RestoreSession.objects.get(state="Working")
-    stuck.sources.update(missing_at=AS_OF)
+def test_a_final_state_unknown_is_counted_apart_in_no_rate_and_without_a_duration(population) -> None:
+    RestoreSession.objects.filter(state="Working").update(outcome=Outcome.UNKNOWN, duration_ms=1)
 
-    found = figures_of().in_progress
+    found = figures_of()
 
-    assert (found.stale, found.final_state_unknown) == (0, 1)
-    assert [(line.stale, line.final_state_unknown) for line in found.listing.lines] == [
-        (False, True),
-        (False, False),
+    assert (found.counts.running, found.counts.unknown, found.counts.completed, found.counts.total) == (
+        *(1, 1),
+        *(11, 13),
+    )
+    assert (found.unfinished.stale, found.unfinished.unknown, found.unfinished.listing.total) == (0, 1, 2)
+    assert [(line.outcome, line.stale) for line in found.unfinished.listing.lines] == [
+        ("Unknown", False),
+        ("Running", False),
     ]
+    assert found.durations.total == 11
+    assert found.servers.lines[1].counts.unknown == 1
+    assert sum(line.counts.unknown for line in found.virtual_machines.lines) == 1
+    assert found.trend.months[-1].counts == found.counts
+
+
+def test_one_that_enterprise_manager_still_has_to_be_asked_for_is_in_progress(population) -> None:
+    """Not to be found in one list does not say that its final state is unknown: the mirror decides that."""
+    RestoreSession.objects.get(state="Working").sources.update(missing_at=AS_OF)
+
+    assert figures_of().unfinished.unknown == 0
 
 
 def test_one_that_started_earlier_and_still_runs_is_told_apart(population) -> None:
@@ -102,7 +116,7 @@ def test_one_that_started_earlier_and_still_runs_is_told_apart(population) -> No
 
     found = figures_of()
 
-    assert found.in_progress.earlier == 1
+    assert found.unfinished.earlier == 1
     assert found.counts.running == 2
 
 
@@ -269,6 +283,14 @@ def test_many_filter_values_are_bounded() -> None:
         (
             {"counts": OutcomeCounts(success=7, warning=1, failed=2, no_result=1, other=1, running=2)},
             "backup servers",
+        ),
+        (
+            {
+                "counts": OutcomeCounts(
+                    success=6, warning=1, failed=2, no_result=1, other=1, running=1, unknown=1
+                )
+            },
+            r"\(running\): 1, .*: 2",
         ),
         ({"machines_restored": 9}, "VMs restored: 9"),
         ({"types": ()}, "the sum over the types"),

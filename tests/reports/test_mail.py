@@ -125,6 +125,7 @@ def test_the_report_is_rendered_and_goes_out_with_key_figures_and_hash(mailbox, 
     text = mailbox.last().get_body(("plain",)).get_content()
     assert "Success: 6 / 11 completed restore sessions, 54.5 %" in text
     assert "Failed: 2" in text
+    assert "Final state unknown, in no rate: 0" in text
     assert "vm1" not in mailbox.messages[0][1].decode()
     assert attachment_of(mailbox.last()) == (delivery.report.file_name, PDF)
 

@@ -135,12 +135,19 @@ def test_the_chart_says_in_its_title_what_it_shows() -> None:
 
 
 def test_each_result_has_a_colour_a_pattern_and_a_word() -> None:
-    every = OutcomeCounts(success=9, warning=9, failed=9, no_result=9, other=9, running=9)
+    every = OutcomeCounts(success=9, warning=9, failed=9, no_result=9, other=9, running=9, unknown=9)
 
     svg = chart_of(every)
 
-    assert svg.count("url(#pw)") == svg.count("url(#pn)") == svg.count("url(#po)") == 2
-    for word in ("Success, plain", "Warning, striped", "Failed, dark", "No result, dotted", "Other, crossed"):
+    assert svg.count("url(#pw)") == svg.count("url(#pn)") == svg.count("url(#pu)") == 2
+    for word in (
+        "Success, plain",
+        "Warning, striped",
+        "Failed, dark",
+        "No result, dotted",
+        "Other, crossed",
+        "Final state unknown",
+    ):
         assert word in svg
 
 

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         vm.add_argument("--vm", default="", metavar="NAME", help="exact name of the VM")
         vm.add_argument("--vm-contains", default="", metavar="TEXT", help="part of the name, case ignored")
         for option, words in (
-            ("--result", "Success, Warning, Failed, None, Running; may repeat"),
+            ("--result", "Success, Warning, Failed, None, Running, Unknown; may repeat"),
             ("--state", "Starting, Working, Stopping, Stopped; may repeat"),
             ("--type", "RestoreVm, FileLevelRestore; may repeat"),
         ):
