@@ -26,5 +26,7 @@ def _due(enterprise_manager: EnterpriseManager, as_of: datetime) -> bool:
     """Asked for by a person, never synced, died in the middle, or the interval is over."""
     if enterprise_manager.sync_requested_at or enterprise_manager.last_status == SyncRun.Status.DIED:  # type: ignore[attr-defined]
         return True
+    last: datetime | None = enterprise_manager.last_attempt_at  # type: ignore[attr-defined]
     starts_at = enterprise_manager.next_sync_at
-    return starts_at is None or starts_at <= as_of
+    clock_was_set_back = last is not None and last > as_of
+    return starts_at is None or starts_at <= as_of or clock_was_set_back

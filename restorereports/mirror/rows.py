@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -15,39 +15,37 @@ from restorereports.em.entities import RestoreSessionEntity
 from restorereports.em.failures import UnexpectedAnswer
 from restorereports.models import (
     EnterpriseManager,
-    Outcome,
     RestoreSession,
     RestoreSessionSource,
     SyncRun,
-    VirtualMachine,
 )
-from restorereports.models.restore_session import FINAL_STATE, VM_SORT_LENGTH
-from restorereports.models.virtual_machine import name_key
+from restorereports.models.restore_session import FINAL_STATE
 
+from .changes import Difference, Words, record_change
+from .columns import DERIVED, SHORT, fields_of
+from .identity import machine_ids
 from .servers import servers_of
 
-_SHORT = 255  # longest word of EM in a row of its own; the raw XML keeps it whole
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _ABSENT = (None, "")
 
 Key = tuple[int, str]  # backup server's id, UID of the restore session
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What became of the rows received."""
+    """What became of the rows received; `sources`: ids of the sources that were seen."""
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    sources: Sequence[int] = ()
 
 
 def store(run: SyncRun, entities: Sequence[RestoreSessionEntity], *, at: datetime) -> Stored:
     """Mirror these entities; call inside the transaction that holds the run. Nothing unchanged is written."""
     _refuse_long_uids(entities)
     latest = {entity.uid: entity for entity in entities}  # a page may repeat a row: the later one counts
-    digests = {uid: hashlib.sha256(entity.payload).digest() for uid, entity in latest.items()}
+    digests = {uid: hashlib.sha256(entity.digest_basis).digest() for uid, entity in latest.items()}
     sources = {
         source.uid: source
         for source in RestoreSessionSource.objects.filter(
@@ -55,57 +53,65 @@ def store(run: SyncRun, entities: Sequence[RestoreSessionEntity], *, at: datetim
         ).defer("payload_zlib")
     }
     fresh = [entity for uid, entity in latest.items() if uid not in sources]
-    differing = [
-        entity
-        for uid, entity in latest.items()
-        if uid in sources and (bytes(sources[uid].payload_digest) != digests[uid] or sources[uid].missing_at)
-    ]
+    differing = _really_differing(
+        [
+            (sources[uid], entity)
+            for uid, entity in latest.items()
+            if uid in sources
+            and (bytes(sources[uid].payload_digest) != digests[uid] or sources[uid].missing_at)
+        ],
+        digests,
+    )
+    added: list[RestoreSessionSource] = []
     if fresh or differing:
-        keys = _keys(run.enterprise_manager, fresh, differing, sources, at=at)
-        machines = _machines({(keys[e.uid][0], e.vm_name) for e in fresh + differing if e.vm_name}, at=at)
+        altered = [change.entity for change in differing]
+        keys = _keys(run.enterprise_manager, fresh, altered, sources, at=at)
+        machines = machine_ids({(keys[e.uid][0], e.vm_name) for e in fresh + altered if e.vm_name}, at=at)
         _insert([(keys[entity.uid], entity) for entity in fresh], machines, at=at)
         sessions = _locked(keys.values())
-        for entity in fresh + differing:
+        for entity in fresh:
             session = sessions[keys[entity.uid]]
-            if entity.uid in sources or session.first_seen_at != at:  # else it is what was just inserted
-                _merge(session, entity, machines.get((session.backup_server_id, entity.vm_name)), at=at)
-        _add_sources(run, [(sessions[keys[e.uid]], e) for e in fresh], digests, at=at)
-        _change_sources(run, [(sources[e.uid], e) for e in differing], digests, at=at)
-    return Stored(len(fresh), len(differing), len(entities) - len(fresh) - len(differing))
+            if session.first_seen_at != at:  # else it is what was just inserted
+                merged = _merge(session, entity, machines, at=at)
+                if recorded := {name: merged.taken[name] for name in merged.taken if name not in DERIVED}:
+                    record_change(run, session, recorded, {}, replaced=b"", at=at)
+        for change in differing:
+            session = sessions[keys[change.entity.uid]]
+            merged = _merge(session, change.entity, machines, at=at)
+            if change.is_worth_a_record:
+                record_change(run, session, change.words(), merged.kept, replaced=change.before, at=at)
+        added = _add_sources(run, [(sessions[keys[e.uid]], e) for e in fresh], digests, at=at)
+        _change_sources(run, differing, digests, at=at)
+    return Stored(
+        new=len(fresh),
+        changed=len(differing),
+        unchanged=len(entities) - len(fresh) - len(differing),
+        sources=[source.pk for source in (*sources.values(), *added)],
+    )
+
+
+def _really_differing(
+    candidates: list[tuple[RestoreSessionSource, RestoreSessionEntity]], digests: dict[str, bytes]
+) -> list[Difference]:
+    """With EM's words before; a digest made by an older rule is renewed and is no difference."""
+    if not candidates:
+        return []
+    ids = [source.pk for source, _ in candidates]
+    packed = dict(RestoreSessionSource.objects.filter(pk__in=ids).values_list("pk", "payload_zlib"))
+    found = []
+    for source, entity in candidates:
+        change = Difference(source, entity, before=zlib.decompress(bytes(packed[source.pk])))
+        if change.is_none:
+            RestoreSessionSource.objects.filter(pk=source.pk).update(payload_digest=digests[entity.uid])
+        else:
+            found.append(change)
+    return found
 
 
 def _refuse_long_uids(entities: Iterable[RestoreSessionEntity]) -> None:
     for entity in entities:
-        if not entity.uid or len(entity.uid) > _SHORT:
+        if not entity.uid or len(entity.uid) > SHORT:
             raise UnexpectedAnswer(f"a restore session with an impossible UID: {entity.uid[:80]!r}")
-
-
-def fields_of(entity: RestoreSessionEntity) -> dict[str, Any]:
-    """The columns an entity fills. `ended_at` stays empty until Stopped: a running one's can be nonsense."""
-    finished = entity.state == FINAL_STATE
-    ended_at = entity.ended_at if finished else None
-    return {
-        "name": entity.name,
-        "vm_name": entity.vm_name,
-        "vm_sort": entity.vm_name.casefold()[:VM_SORT_LENGTH],
-        "job_type": entity.job_type[:_SHORT],
-        "state": entity.state[:_SHORT],
-        "result": entity.result[:_SHORT],
-        "outcome": Outcome.of(state=entity.state, result=entity.result),
-        "progress": entity.progress,
-        "started_at": entity.started_at,
-        "ended_at": ended_at,
-        "duration_ms": _milliseconds(ended_at) - _milliseconds(entity.started_at) if ended_at else None,
-        "restore_point_uid": entity.restore_point_uid,
-        "restore_point_name": entity.restore_point_name,
-        "restored_object_ref": entity.restored_object_ref,
-        "failure_message": entity.failure_message,
-    }
-
-
-def _milliseconds(at: datetime) -> int:
-    """Cut, not rounded, as the times are shown: so that a duration equals the times beside it."""
-    return (at - _EPOCH) // _MILLISECOND
 
 
 def _keys(
@@ -161,8 +167,8 @@ def _add_sources(
     digests: dict[str, bytes],
     *,
     at: datetime,
-) -> None:
-    RestoreSessionSource.objects.bulk_create(
+) -> list[RestoreSessionSource]:
+    return RestoreSessionSource.objects.bulk_create(
         RestoreSessionSource(
             restore_session=session,
             enterprise_manager=run.enterprise_manager,
@@ -177,63 +183,64 @@ def _add_sources(
 
 
 def _change_sources(
-    run: SyncRun,
-    wanted: list[tuple[RestoreSessionSource, RestoreSessionEntity]],
-    digests: dict[str, bytes],
-    *,
-    at: datetime,
+    run: SyncRun, changes: list[Difference], digests: dict[str, bytes], *, at: datetime
 ) -> None:
-    for source, entity in wanted:
+    for change in changes:
+        source, entity = change.source, change.entity
         source.payload_digest = digests[entity.uid]
         source.payload_zlib = zlib.compress(entity.payload)
-        source.changed_at, source.changed_run, source.missing_at = at, run, None
+        source.changed_at, source.changed_run = at, run
+        source.missing_at, source.missing_run = None, None
         source.save(
-            update_fields=["payload_digest", "payload_zlib", "changed_at", "changed_run", "missing_at"]
+            update_fields=[
+                *("payload_digest", "payload_zlib", "changed_at", "changed_run"),
+                *("missing_at", "missing_run"),
+            ]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Columns as [before, after]: what the row took over, and where it did not follow EM."""
+
+    taken: Words
+    kept: Words
 
 
 def _merge(
-    session: RestoreSession, entity: RestoreSessionEntity, machine_id: int | None, *, at: datetime
-) -> None:
+    session: RestoreSession,
+    entity: RestoreSessionEntity,
+    machines: dict[tuple[int, str], int],
+    *,
+    at: datetime,
+) -> Merged:
     """Take over what changed; a finished restore session never goes back and loses nothing it had."""
-    fields = fields_of(entity) | {"virtual_machine_id": machine_id}
+    said = fields_of(entity)
+    fields = dict(said)
+    by_point = session.virtual_machine_id is not None and session.restore_point_uid
+    if not by_point:  # else its restore point says which VM it is, whatever name it bears
+        fields["virtual_machine_id"] = machines.get((session.backup_server_id, entity.vm_name))
     if session.state == FINAL_STATE:
-        if entity.state != FINAL_STATE:
-            return
-        if session.result != "None" and entity.result == "None":
-            fields |= {"result": session.result, "outcome": session.outcome}
-        fields = {name: value for name, value in fields.items() if value not in _ABSENT}
-    changed = [field for field, value in fields.items() if getattr(session, field) != value]
-    if changed:
-        for field in changed:
-            setattr(session, field, fields[field])
+        fields = {} if entity.state != FINAL_STATE else _only_gains(session, entity, fields)
+    taken = {name: [getattr(session, name), value] for name, value in fields.items()}
+    taken = {name: pair for name, pair in taken.items() if pair[0] != pair[1]}
+    if taken:
+        for name, (_, value) in taken.items():
+            setattr(session, name, value)
         session.changed_at = at
-        session.save(update_fields=[*changed, "changed_at"])
+        session.save(update_fields=[*taken, "changed_at"])
+    kept = {
+        name: [getattr(session, name), value]
+        for name, value in said.items()
+        if name not in DERIVED and name != "progress" and getattr(session, name) != value
+    }
+    return Merged(taken, kept)
 
 
-def _machines(wanted: Iterable[tuple[int, str]], *, at: datetime) -> dict[tuple[int, str], int]:
-    """Ids of the VMs by (backup server, exact name); new names are added."""
-    names = {(server, name_key(name)): name for server, name in wanted}
-    known = _machine_ids(names)
-    if missing := sorted(names.keys() - known.keys()):
-        VirtualMachine.objects.bulk_create(
-            (
-                VirtualMachine(
-                    backup_server_id=server, name=names[server, key], name_key=key, first_seen_at=at
-                )
-                for server, key in missing
-            ),
-            ignore_conflicts=True,
-        )
-        known |= _machine_ids(missing)
-    return {(server, name): known[server, key] for (server, key), name in names.items()}
-
-
-def _machine_ids(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    pairs = list(keys)
-    rows = VirtualMachine.objects.filter(
-        object_ref="",
-        backup_server__in={server for server, _ in pairs},
-        name_key__in={key for _, key in pairs},
-    ).values_list("backup_server", "name_key", "pk")
-    return {(server, key): pk for server, key, pk in rows}
+def _only_gains(
+    session: RestoreSession, entity: RestoreSessionEntity, fields: dict[str, Any]
+) -> dict[str, Any]:
+    """What a finished row may take over from a finished entity: no value becomes empty, no result is lost."""
+    if session.result != "None" and entity.result == "None":
+        fields = fields | {"result": session.result, "outcome": session.outcome}
+    return {name: value for name, value in fields.items() if value not in _ABSENT}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from restorereports.em.entities import BackupServerEntity, RestoreSessionEntity
@@ -56,18 +56,27 @@ def _showing_the_same(session_uids: list[str]) -> BackupServer | None:
 
 
 def record_servers(
-    enterprise_manager: EnterpriseManager, listed: Iterable[BackupServerEntity], *, at: datetime
-) -> None:
-    """Names, versions and descriptions as EM's own list of backup servers has them.
+    enterprise_manager: EnterpriseManager, listed: Sequence[BackupServerEntity], *, at: datetime
+) -> list[int]:
+    """Names, versions and descriptions as EM's own list of backup servers has them; who left it is marked removed.
 
     After the pages, so that a server was already recognised by its restore sessions. A shared row changes only
-    when this Enterprise Manager's own words change: two of them with different labels do not take turns.
+    when this Enterprise Manager's own words change: two of them with different labels do not take turns. Gives
+    the ids of the sources that are listed again after they had been removed; a full run takes that mark away.
     """
+    uids = {entity.uid for entity in listed}
+    sources = enterprise_manager.backup_server_sources.exclude(uid="")
+    for source in sources.exclude(uid__in=uids).filter(removed_at=None).order_by("pk"):
+        source.removed_at = at
+        source.save(update_fields=["removed_at"])
     for entity in sorted(listed, key=lambda entity: entity.uid):
         if not _source(enterprise_manager, entity.uid):
             _add(enterprise_manager, entity.uid, entity.name, shows=[], at=at)
         facts = {"name": entity.name, "version": entity.version[:255], "description": entity.description}
         _take_over(_source(enterprise_manager, entity.uid), facts)
+    return list(
+        sources.filter(uid__in=uids).exclude(removed_at=None).order_by("pk").values_list("pk", flat=True)
+    )
 
 
 def record_names(enterprise_manager: EnterpriseManager, names: Mapping[str, str]) -> None:

@@ -1,47 +1,51 @@
-"""One sync run: log on, read page by page, store, ask after the unfinished, log off, close the run."""
+"""One sync run: log on, read page by page, store, ask after the unfinished, log off, close the run.
+
+A full run besides marks what EM no longer shows, compares by a way of its own, and reads what is protected.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Q
+from django.db import DatabaseError, connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from restorereports.em.client import EnterpriseManagerClient
-from restorereports.em.entities import RestoreSessionEntity
 from restorereports.em.failures import (
     CertificateChanged,
     EnterpriseManagerError,
     Forbidden,
     LogonRefused,
-    ServerFailing,
     Stopped,
-    UnexpectedAnswer,
 )
-from restorereports.models import EnterpriseManager, Outcome, RestoreSessionSource, SyncRun
+from restorereports.models import EnterpriseManager, SyncRun
 from restorereports.models.credential import CredentialUnreadable
-from restorereports.models.restore_session import FINAL_STATE
 from restorereports.runlog import log_as
 
+from .collectors import read_collectors
 from .connection import connection_to
+from .gaps import after_failed, after_full, moment_of, read_to
+from .inventory import read_inventory
 from .lock import Heartbeat, RunTakenOver, claim, still_ours
+from .missing import Seen, mark_missing, not_seen
 from .plain_words import in_plain_words
-from .rows import store
+from .receive import receive
+from .reconcile import reconcile
 from .servers import record_names, record_servers
+from .unfinished import ASK_BY_ID_LIMIT, Asking, Told, ask_unfinished
 
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE = 500
-FULL_EVERY = timedelta(days=1)
-ASK_BY_ID_LIMIT = 200
-ASK_NO_RESULT_FOR = timedelta(hours=24)
-ASK_MISSING_AGAIN_AFTER = timedelta(hours=24)
+CLOSE_TRIES, CLOSE_PAUSE = 6, 5.0  # a database that restarts is back within half a minute
 
 Progress = Callable[[SyncRun], None]
 
@@ -56,8 +60,8 @@ def sync(
 ) -> SyncRun:
     """Copy what this Enterprise Manager shows; the closed run says how it went.
 
-    Without a good run before, with `full`, or once a day everything EM gives is read, else what was created
-    since the last good run less the overlap. CannotStart when it is paused or another process is at it. Failures
+    Without a good run before, with `full`, or once a day at its time everything EM gives is read, else what was
+    created since the last good run less the overlap. CannotStart when it is paused or another process is at it. Failures
     of EM or the network close the run and are not raised; a refused log-on or a changed certificate pauses the EM.
     """
     enterprise_manager = EnterpriseManager.objects.get(pk=enterprise_manager.pk)  # as it is now
@@ -68,8 +72,11 @@ def sync(
     with log_as(f"sync-{run.pk}"), Heartbeat(run) as heart:
         logger.info("sync of %s starts", enterprise_manager.name)
         try:
-            end = _attempt(run, should_stop=lambda: should_stop() or heart.lost, on_progress=on_progress)
-            _close(run, end)
+            found = Found()
+            end = _attempt(
+                run, found, should_stop=lambda: should_stop() or heart.lost, on_progress=on_progress
+            )
+            _close(run, end, found)
         except RunTakenOver:
             logger.error("another process closed this run; nothing more was written")
             run.refresh_from_db()
@@ -95,10 +102,10 @@ class End:
     detail: str = ""
 
 
-def _attempt(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Progress) -> End:
+def _attempt(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_progress: Progress) -> End:
     """Copy; every failure becomes an end, except that the run was taken over."""
     try:
-        _copy(run, should_stop=should_stop, on_progress=on_progress)
+        _copy(run, found, should_stop=should_stop, on_progress=on_progress)
     except RunTakenOver:
         raise
     except Stopped:
@@ -110,6 +117,12 @@ def _attempt(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Prog
         return End(SyncRun.Status.FAILED, words.kind, f"{words.cause} {words.remedy}", str(failure))
     except CredentialUnreadable as failure:
         return End(SyncRun.Status.FAILED, "credential", str(failure))
+    except DatabaseError as failure:
+        logger.exception("the database failed during the sync")
+        error = _(
+            "The database could not be read or written. Look at its disk and its log; the next sync goes on."
+        )
+        return End(SyncRun.Status.FAILED, "database", error, str(failure))
     except Exception as failure:
         logger.exception("the sync failed by a fault of its own")
         error = _("An internal fault ended the sync; the log has the details under sync-%(run)d.")
@@ -117,27 +130,77 @@ def _attempt(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Prog
     return End(SyncRun.Status.GOOD)
 
 
-def _copy(run: SyncRun, *, should_stop: Callable[[], bool], on_progress: Progress) -> None:
+@dataclass(slots=True)
+class Found:
+    """What a full run learnt beside the rows, for the window and the gaps."""
+
+    seen: Seen = field(default_factory=Seen)
+    newest_gone: datetime | None = None  # the youngest that left EM at the old end of what it shows
+    returned: Collection[int] = ()  # sources of backup servers that are listed again
+
+
+def _copy(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_progress: Progress) -> None:
     enterprise_manager = run.enterprise_manager
     run.window_from_at = None if run.kind == SyncRun.Kind.FULL else window_from(enterprise_manager)
     if run.window_from_at is None:
         run.kind = SyncRun.Kind.FULL
     with EnterpriseManagerClient(connection_to(enterprise_manager), should_stop=should_stop) as client:
         _record_reader(run, client)
-        names: dict[str, str] = {}
-        for page in client.restore_session_pages(since=run.window_from_at, page_size=PAGE_SIZE):
-            run.page, run.pages = page.number, page.pages_count
-            _store(run, page.items)
-            names |= {entity.backup_server_uid: entity.backup_server_name for entity in page.items}
-            on_progress(run)
-        _record_servers(run, client, names)
-        _ask_unfinished(run, client)
+        names = _read_pages(run, client, found.seen, on_progress)
+        _record_servers(run, client, names, found)
+        if run.kind == SyncRun.Kind.FULL:
+            _mark_missing(run, client, found)
+        ask_unfinished(run, client, found.seen)
+        if run.kind == SyncRun.Kind.FULL:
+            again = partial(_read_pages, run, client, found.seen, on_progress)
+            reconcile(run, client, found.seen, read_again=again)
+            read_inventory(run, client, at=timezone.now(), should_stop=should_stop)
+
+
+def _read_pages(
+    run: SyncRun, client: EnterpriseManagerClient, seen: Seen, on_progress: Progress
+) -> dict[str, str]:
+    """Store page by page; gives the backup servers' names by UID as the rows' links have them."""
+    names: dict[str, str] = {}
+    for page in client.restore_session_pages(since=run.window_from_at, page_size=PAGE_SIZE):
+        run.page, run.pages = page.number, page.pages_count
+        seen.add(receive(run, page.items).sources)
+        names |= {entity.backup_server_uid: entity.backup_server_name for entity in page.items}
+        on_progress(run)
+    return names
+
+
+def _mark_missing(run: SyncRun, client: EnterpriseManagerClient, found: Found) -> None:
+    """What EM did not show: too old for it, or gone from the middle, and then asked for by id once more."""
+    asked, asking = 0, Asking(run, client, found.seen)
+    away = set(
+        run.enterprise_manager.backup_server_sources.exclude(removed_at=None).values_list(
+            "backup_server", flat=True
+        )
+    )
+    for sources in not_seen(run, found.seen):
+        gone = []
+        for source in sources:
+            session = source.restore_session
+            inside = run.oldest_at is not None and session.started_at >= run.oldest_at
+            if inside and session.backup_server_id not in away and asked < ASK_BY_ID_LIMIT:
+                asked += 1
+                if asking.ask(source.uid) is not Told.GONE:
+                    continue
+            gone.append(source)
+            if not inside and session.backup_server_id not in away:
+                found.newest_gone = max(found.newest_gone or session.started_at, session.started_at)
+        if gone:
+            mark_missing(run, gone, at=timezone.now())
 
 
 def _full_is_due(enterprise_manager: EnterpriseManager, now: datetime) -> bool:
-    """Once a day: what a late collector of EM brings behind the overlap is found by reading everything again."""
-    full = enterprise_manager.runs.filter(status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL)
-    return not full.filter(started_at__gt=now - FULL_EVERY).exists()
+    """Once a day at its time: what a late collector of EM brings behind the overlap is found by reading everything.
+
+    A full run that lies ahead was made before the clock was set back and counts as none.
+    """
+    full = enterprise_manager.runs.filter(status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL).first()
+    return full is None or not enterprise_manager.full_sync_before(now) <= full.started_at <= now
 
 
 def window_from(enterprise_manager: EnterpriseManager) -> datetime | None:
@@ -149,33 +212,44 @@ def window_from(enterprise_manager: EnterpriseManager) -> datetime | None:
     good = enterprise_manager.runs.filter(status=SyncRun.Status.GOOD).first()
     if good is None:
         return None
-    newest = enterprise_manager.newest_received_at or good.started_at
-    return min(newest, good.started_at) - timedelta(hours=settings.SYNC_OVERLAP_HOURS)
+    started_at = moment_of(good)
+    newest = enterprise_manager.newest_received_at or started_at
+    return min(newest, started_at) - timedelta(hours=settings.SYNC_OVERLAP_HOURS)
 
 
 def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> None:
-    """Who reads: account, API versions, clock skew and role; the role is found out by full runs."""
+    """Who reads, under which scope and clocks, and what EM itself collected; full runs find the role out."""
     run.account = client.username or run.enterprise_manager.username
+    run.restore_scope = run.enterprise_manager.restore_scope
     run.api_versions = ", ".join(client.api_versions)[:200]
     run.clock_skew_seconds = client.clock_skew.total_seconds() if client.clock_skew is not None else None
+    run.database_skew_seconds = _database_skew()
     before = (
         run.enterprise_manager.runs.filter(status=SyncRun.Status.GOOD, account=run.account)
         .exclude(role="")
         .first()
     )
     run.role = before.role if before and run.kind == SyncRun.Kind.INCREMENTAL else client.infer_role()
-    still_ours(
-        run,
-        kind=run.kind,
-        window_from_at=run.window_from_at,
-        account=run.account,
-        role=run.role,
-        api_versions=run.api_versions,
-        clock_skew_seconds=run.clock_skew_seconds,
-    )
+    read_collectors(run, client)
+    still_ours(run, **{name: getattr(run, name) for name in _READER})
 
 
-def _record_servers(run: SyncRun, client: EnterpriseManagerClient, names: dict[str, str]) -> None:
+_READER = (
+    *("kind", "window_from_at", "account", "role", "restore_scope", "api_versions"),
+    *("clock_skew_seconds", "database_skew_seconds", "collector", "collected_at"),
+)
+
+
+def _database_skew() -> float:
+    """Seconds by which the database's clock is ahead of ours."""
+    asked_at = timezone.now()
+    now: datetime = EnterpriseManager.objects.values_list(Now(), flat=True)[0]
+    return (now - asked_at).total_seconds()
+
+
+def _record_servers(
+    run: SyncRun, client: EnterpriseManagerClient, names: dict[str, str], found: Found
+) -> None:
     """EM's list of backup servers; where the role may not read it, the names in the restore sessions' links."""
     try:
         listed = client.backup_servers()
@@ -185,70 +259,7 @@ def _record_servers(run: SyncRun, client: EnterpriseManagerClient, names: dict[s
         if listed is None:
             record_names(run.enterprise_manager, names)
         else:
-            record_servers(run.enterprise_manager, listed, at=timezone.now())
-
-
-def _store(run: SyncRun, entities: tuple[RestoreSessionEntity, ...]) -> None:
-    """Rows and the run's counts in one transaction: a killed run leaves whole pages only."""
-    created = [entity.started_at for entity in entities]
-    with transaction.atomic():
-        stored = store(run, entities, at=timezone.now())
-        counts = {
-            "page": run.page,
-            "pages": run.pages,
-            "seen": run.seen + len(entities),
-            "new": run.new + stored.new,
-            "changed": run.changed + stored.changed,
-            "unchanged": run.unchanged + stored.unchanged,
-            "oldest_at": min([*created, *([run.oldest_at] if run.oldest_at else [])], default=None),
-            "newest_at": max([*created, *([run.newest_at] if run.newest_at else [])], default=None),
-        }
-        still_ours(run, **counts)
-    for field, value in counts.items():
-        setattr(run, field, value)
-
-
-def _ask_unfinished(run: SyncRun, client: EnterpriseManagerClient) -> None:
-    """Ask by id after restore sessions that are not finished and older than what the pages covered.
-
-    At most ASK_BY_ID_LIMIT a run, going on behind the last one the previous run asked: so the longest
-    unasked comes first and nothing is written for an unchanged one.
-    """
-    failed: EnterpriseManagerError | None = None
-    for source_id, uid in _to_ask(run, run.window_from_at or run.oldest_at):
-        run.asked_by_id += 1
-        run.asked_up_to = source_id
-        still_ours(run, asked_by_id=run.asked_by_id, asked_up_to=run.asked_up_to)
-        try:
-            entity = client.restore_session(uid)
-        except (ServerFailing, UnexpectedAnswer) as failure:
-            if failed:
-                raise
-            failed = failure  # one that EM cannot tell must not keep the others from being asked
-            continue
-        if entity is None:
-            RestoreSessionSource.objects.filter(pk=source_id).update(missing_at=timezone.now())
-        else:
-            _store(run, (entity,))
-    if failed:
-        raise failed
-
-
-def _to_ask(run: SyncRun, covered_from: datetime | None) -> list[tuple[int, str]]:
-    """(id, UID) of the sources to ask after, in turn. Found by indexes of the unfinished, not of the history."""
-    now = timezone.now()
-    sources = RestoreSessionSource.objects.filter(enterprise_manager=run.enterprise_manager_id).filter(
-        Q(missing_at=None) | Q(missing_at__lt=now - ASK_MISSING_AGAIN_AFTER)
-    )
-    if covered_from is not None:
-        sources = sources.filter(restore_session__started_at__lt=covered_from)
-    unfinished = sources.exclude(restore_session__state=FINAL_STATE)
-    without_result = sources.filter(
-        restore_session__outcome=Outcome.NO_RESULT, restore_session__ended_at__gt=now - ASK_NO_RESULT_FOR
-    )
-    found = sorted({*unfinished.values_list("pk", "uid"), *without_result.values_list("pk", "uid")})
-    behind = [row for row in found if row[0] > run.asked_up_to]
-    return (behind + found[: len(found) - len(behind)])[:ASK_BY_ID_LIMIT]
+            found.returned = record_servers(run.enterprise_manager, listed, at=timezone.now())
 
 
 def _pause_if_needed(enterprise_manager: EnterpriseManager, failure: EnterpriseManagerError) -> None:
@@ -272,12 +283,33 @@ def _pause_if_needed(enterprise_manager: EnterpriseManager, failure: EnterpriseM
     ).update(paused_at=timezone.now(), paused_because=because, offered_pem=offered_pem)
 
 
-def _close(run: SyncRun, end: End) -> None:
+def _close(run: SyncRun, end: End, found: Found) -> None:
+    """Write how the run ended; waits for a database that restarts. DatabaseError when it stays away."""
     run.status, run.ended_at = end.status, timezone.now()
     run.error_kind, run.error, run.error_detail = end.kind, end.error, end.detail[:2000]
+    for left in reversed(range(CLOSE_TRIES)):
+        try:
+            _write_end(run, found)
+        except DatabaseError:
+            if not left:
+                raise
+            logger.warning("the end of the run could not be written; trying again", exc_info=True)
+            connection.close()
+            time.sleep(CLOSE_PAUSE)
+        else:
+            return
+
+
+def _write_end(run: SyncRun, found: Found) -> None:
     with transaction.atomic():
         still_ours(run)
-        run.heartbeat_at = run.ended_at
+        run.heartbeat_at = timezone.now()
+        if run.status == SyncRun.Status.GOOD:
+            run.read_to_at = read_to(run)
+            if run.kind == SyncRun.Kind.FULL:
+                after_full(run, newest_gone=found.newest_gone, returned=found.returned)
+        else:
+            after_failed(run)
         run.save()
         if run.status == SyncRun.Status.GOOD and run.oldest_at:
             _advance_mark(run)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import zoneinfo
+from datetime import datetime, time, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from . import credential
 from .account import Reader
 from .sync_run import SyncRun
 
+SPREAD_OVER, SPREAD_STEP = 360, 97  # minutes after midnight over which, and apart from each other by which
 LISTED_WINDOW = timedelta(days=30)  # EM's list /restoreSessions reaches this far back (documented)
 # The shortest event history that EM can be set to keep (EM's user guide: 1 to 999 weeks). Until a longer one was
 # seen, a longer one is not relied on.
@@ -104,6 +106,14 @@ class EnterpriseManager(models.Model):
             return None
         interval = timedelta(minutes=self.interval_minutes)
         return last + interval - min(timedelta(seconds=2 * settings.WAKE_UP_SECONDS), interval / 2)
+
+    def full_sync_before(self, as_of: datetime) -> datetime:
+        """The latest moment at which a daily full sync was due: the set time of TIME_ZONE, else one spread by id."""
+        zone = zoneinfo.ZoneInfo(settings.TIME_ZONE)
+        minutes = (self.pk or 0) * SPREAD_STEP % SPREAD_OVER
+        due = self.full_sync_at or time(minutes // 60, minutes % 60)
+        today = datetime.combine(as_of.astimezone(zone).date(), due, zone)
+        return today if today <= as_of else datetime.combine(today.date() - timedelta(days=1), due, zone)
 
     @property
     def window(self) -> timedelta:

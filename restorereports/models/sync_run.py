@@ -18,8 +18,12 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
         return self.filter(status=SyncRun.Status.RUNNING)
 
     def silent(self, as_of: datetime) -> Self:
-        """Running runs whose heartbeat stopped: the process that held them is gone."""
-        return self.running().filter(heartbeat_at__lt=as_of - DEAD_AFTER)
+        """Running runs whose heartbeat stopped: the process that held them is gone.
+
+        A heartbeat that lies ahead was made before the clock was set back; a live one beats again at once.
+        """
+        stopped = Q(heartbeat_at__lt=as_of - DEAD_AFTER) | Q(heartbeat_at__gt=as_of + DEAD_AFTER)
+        return self.running().filter(stopped)
 
 
 class SyncRun(models.Model):
