@@ -5,6 +5,7 @@ Answers one question: up to which moment does EM know what happened on a backup 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _LATE_EVERY = 8  # the late server is reached by every eighth collection only
@@ -21,6 +22,14 @@ class Outage:
         return self.from_us < moment_us and (self.until_us is None or moment_us < self.until_us)
 
 
+@dataclass(slots=True, frozen=True)
+class PutBack:
+    """EM's database was replaced at one moment by its state of another."""
+
+    at_us: int
+    to_us: int
+
+
 @dataclass(slots=True)
 class CollectionClock:
     """Ticks at the epoch plus multiples of the interval; an interval of 0 means: EM knows everything at once."""
@@ -30,9 +39,26 @@ class CollectionClock:
     late_guids: frozenset[str] = frozenset()
     _outages: dict[str, list[Outage]] = field(default_factory=dict)
     _extra: dict[str, list[int]] = field(default_factory=dict)  # collections on demand
+    _put_back: dict[str, PutBack] = field(default_factory=dict)
+    _erased: list[PutBack] = field(default_factory=list)
 
     def known_until(self, guid: str, now_us: int) -> int:
-        """The last moment before now at which this server was collected with success."""
+        """The last moment before now at which this server was collected with success, as far as EM remembers."""
+        back = self._put_back.get(guid)
+        if back is not None and (not self.interval_us or self._last_scheduled(guid, now_us) <= back.at_us):
+            return self._collected_until(guid, back.to_us)
+        return self._collected_until(guid, now_us)
+
+    def put_back(self, guids: Iterable[str], *, to_us: int, now_us: int) -> None:
+        """EM forgets what it has collected since a moment, until it next collects."""
+        back = PutBack(now_us, to_us)
+        self._erased.append(back)
+        for guid in guids:
+            # What was put back before and not collected since is as old as that.
+            older = min(to_us, self.known_until(guid, now_us))
+            self._put_back[guid] = PutBack(now_us, older)
+
+    def _collected_until(self, guid: str, now_us: int) -> int:
         scheduled = self._last_scheduled(guid, now_us)
         on_demand = [moment for moment in self._extra.get(guid, ()) if moment <= now_us]
         return max([scheduled, *on_demand[-1:]])
@@ -42,6 +68,7 @@ class CollectionClock:
         if self._down(guid, now_us):
             return False
         self._extra.setdefault(guid, []).append(now_us)
+        self._put_back.pop(guid, None)
         return True
 
     def fail(self, guid: str, now_us: int, until_us: int | None = None) -> None:
@@ -59,7 +86,11 @@ class CollectionClock:
             return [now_us]
         newest = (now_us - self.epoch_us) // self.interval_us
         found = (self.epoch_us + (newest - back) * self.interval_us for back in range(limit))
-        return [moment for moment in found if moment >= from_us]
+        return [
+            moment
+            for moment in found
+            if moment >= from_us and not any(back.to_us < moment <= back.at_us for back in self._erased)
+        ]
 
     def reached(self, guid: str, tick_us: int) -> bool:
         """Whether the scheduled collection at this tick reached this server."""

@@ -184,8 +184,8 @@ class Connection(BaseHTTPRequestHandler):
         socket.socket.close(self.request)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The Date header tells the time of the simulated world."""
-        return format_datetime(self.server.service.world.now(), usegmt=True)
+        """The Date header tells the time of EM's clock."""
+        return format_datetime(self.server.service.now(), usegmt=True)
 
     def version_string(self) -> str:
         """The Server header of the service EM runs on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -69,13 +70,23 @@ class Document:
     """The content of an answer before it is written as XML or JSON: the root element and its members.
 
     The members have the shape and the names of EM's JSON in Pascal case. A list is a repeated element in XML,
-    `Links` a wrapped one; which members are attributes is known to the writer.
+    `Links` a wrapped one; which members are attributes is known to the writer. `rows` is a list of any length
+    below the root, whose rows are made only when they are written.
     """
 
     root: str
     members: Json
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    rows: Rows | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Rows:
+    """A long list: the name it has in JSON, and its rows, to be read once."""
+
+    name: str
+    items: Iterable[Json]
 
 
 @dataclass(slots=True, frozen=True)

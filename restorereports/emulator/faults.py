@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypedDict, Unpack
 
 from restorereports.emulator.exchange import ApiError, Reply, Request
@@ -19,6 +20,8 @@ from restorereports.emulator.wire import write_reply
 
 _HTML = b"<!DOCTYPE html><html><head><title>Service</title></head><body><h1>Please wait</h1></body></html>"
 _PAGES_COUNT = re.compile(rb'(pagescount"?[=:]"?)\d+', re.IGNORECASE)
+
+_ROW = re.compile(rb"<(RestoreSession|VmRestorePoint|RestorePoint|BackupServer|Ref)[ >].*?</\1>", re.DOTALL)
 
 
 class When(TypedDict, total=False):
@@ -150,6 +153,17 @@ class Faults:
             reply.body = _PAGES_COUNT.sub(rb"\g<1>%d" % value, reply.body)
 
         return self._arm(Fault("pages count", **when, after=lie))
+
+    def repeat_rows(self, rows: int = 1, **when: Unpack[When]) -> Fault:
+        """The first rows of an answer (XML) come a second time, right behind themselves."""
+
+        def repeat(reply: Reply) -> None:
+            found = [match.end() for match in islice(_ROW.finditer(reply.body), rows)]
+            first = _ROW.search(reply.body)
+            if first is not None:
+                reply.body = reply.body[: found[-1]] + reply.body[first.start() :]
+
+        return self._arm(Fault("repeat rows", **when, after=repeat))
 
     def bom(self, **when: Unpack[When]) -> Fault:
         """Put a byte order mark before the body."""

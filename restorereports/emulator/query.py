@@ -26,6 +26,7 @@ from restorereports.emulator.fields import field_named, fields_of
 from restorereports.emulator.filters import BadFilter, Condition, parse_filter
 from restorereports.emulator.records import RestorePointRecord, RunRecord
 from restorereports.emulator.selection import Selection, select
+from restorereports.emulator.service import Service
 from restorereports.emulator.switches import Switches
 from restorereports.emulator.world import World
 
@@ -74,12 +75,12 @@ QUERY_TYPES = {
 }
 
 
-def answer_query(call: Call, world: World, switches: Switches) -> Document:
+def answer_query(call: Call, service: Service) -> Document:
     """`GET /query`. Raises ApiError 403 for types the role may not read, 400 (a switch) for what is wrong."""
     try:
-        return _answer(call, world, switches)
+        return _answer(call, service)
     except BadFilter as error:
-        raise ApiError(switches.bad_query_status, str(error)) from None
+        raise ApiError(service.switches.bad_query_status, str(error)) from None
 
 
 def wants_entities(parameters: Parameters, *, default: str = "references") -> bool:
@@ -90,15 +91,15 @@ def wants_entities(parameters: Parameters, *, default: str = "references") -> bo
     return wanted.startswith("entit")
 
 
-def _answer(call: Call, world: World, switches: Switches) -> Document:
+def _answer(call: Call, service: Service) -> Document:
     kind = QUERY_TYPES.get((call.parameters.get("type") or "").lower())
     if kind is None:
         raise BadFilter("The query type is unknown.")
     if not call.account.may(f"query:{kind.name}"):
         raise ApiError(403, f"Access to objects of type {kind.name} is denied for your role.")
     as_entities = wants_entities(call.parameters)
-    selection = _select(kind, call, world, switches)
-    number, size, shown = _page(call.parameters, len(selection), switches)
+    selection = _select(kind, call, service)
+    number, size, shown = _page(call.parameters, len(selection), service.switches)
     write = kind.entity if as_entities else kind.short
     rows: list[Any] = [
         write(record, call.href) for record in selection.page((number - 1) * size, number * size)
@@ -116,7 +117,8 @@ def _answer(call: Call, world: World, switches: Switches) -> Document:
     return Document("QueryResult", members)
 
 
-def _select(kind: QueryType, call: Call, world: World, switches: Switches) -> Selection:
+def _select(kind: QueryType, call: Call, service: Service) -> Selection:
+    switches = service.switches
     fields = fields_of(kind.name, lenient=switches.lenient_fields)
     text = (call.parameters.get("filter") or "").strip()
     condition: Condition | None = parse_filter(text) if text else None
@@ -124,9 +126,9 @@ def _select(kind: QueryType, call: Call, world: World, switches: Switches) -> Se
     sort_by = ascending or descending
     newer_than = None
     if kind.name == "RestoreSession" and switches.query_days is not None:
-        newer_than = world.now() - timedelta(days=switches.query_days)
+        newer_than = service.now() - timedelta(days=switches.query_days)
     return select(
-        kind.rows(world),
+        kind.rows(service.world),
         fields=fields,
         condition=condition,
         sort_by=None if sort_by is None else field_named(sort_by.strip(), fields),

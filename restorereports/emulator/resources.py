@@ -14,26 +14,34 @@ from restorereports.emulator.entities import (
     restore_session,
     restore_session_reference,
 )
-from restorereports.emulator.exchange import ApiError, Call, Document, Reply
+from restorereports.emulator.exchange import ApiError, Call, Document, Reply, Rows
 from restorereports.emulator.query import QUERY_TYPES, QueryType, Writer, answer_query, wants_entities
 from restorereports.emulator.selection import Selection, Shuffled
 from restorereports.emulator.service import Route, Service
 from restorereports.emulator.stamps import to_us
-from restorereports.emulator.system import logon_session, overview, system_sessions, task
+from restorereports.emulator.system import (
+    logon_session,
+    overview,
+    system_session_events,
+    system_sessions,
+    task,
+)
 
 _VM_POINT, _POINT = QUERY_TYPES["vmrestorepoint"], QUERY_TYPES["restorepoint"]
 
 
 def _references(records: Iterable[Any], call: Call, short: Writer) -> Document:
-    return Document("EntityReferences", {"Refs": [short(record, call.href) for record in records]})
+    return Document(
+        "EntityReferences", {}, rows=Rows("Refs", (short(record, call.href) for record in records))
+    )
 
 
 def _list(records: Iterable[Any], call: Call, *, name: str, entity: Writer, short: Writer) -> Document:
     """A list resource, whole and unpaged."""
-    seen = [record for record in records if call.account.sees(_server_guid(record))]
+    seen = (record for record in records if call.account.sees(_server_guid(record)))
     if not wants_entities(call.parameters):
         return _references(seen, call, short)
-    return Document(f"{name}s", {f"{name}s": [entity(record, call.href) for record in seen]})
+    return Document(f"{name}s", {}, rows=Rows(f"{name}s", (entity(record, call.href) for record in seen)))
 
 
 def _one(record: Any | None, service: Service, call: Call, *, entity: Writer, short: Writer) -> Document:
@@ -54,11 +62,11 @@ def _server_guid(record: Any) -> str:
 def _restore_sessions(service: Service, call: Call) -> Document:
     """Those created in the last 30 days, in no order."""
     rows = service.world.visible()
-    oldest = service.world.now() - timedelta(days=service.switches.list_days)
+    oldest = service.now() - timedelta(days=service.switches.list_days)
     positions = range(rows.first_from(to_us(oldest)), len(rows))
-    records = Selection(rows, Shuffled(positions)).page(0, len(positions))
+    records = Selection(rows, Shuffled(positions))
     return _list(
-        records, call, name="RestoreSession", entity=restore_session, short=restore_session_reference
+        iter(records), call, name="RestoreSession", entity=restore_session, short=restore_session_reference
     )
 
 
@@ -134,7 +142,7 @@ def _reports(service: Service, call: Call) -> Document:
 
 
 def _system_sessions(service: Service, call: Call) -> Document:
-    return Document("SystemSessions", {"Sessions": [*system_sessions(service.world, call.href)]})
+    return Document("SystemSessions", {}, rows=Rows("Sessions", system_sessions(service.world, call.href)))
 
 
 def _system_session(service: Service, call: Call) -> Document:
@@ -145,6 +153,14 @@ def _system_session(service: Service, call: Call) -> Document:
     raise ApiError(service.switches.missing_status, "There is no such session.")
 
 
+def _system_session_events(service: Service, call: Call) -> Document:
+    wanted = call.ids[0].lower()
+    found = system_session_events(service.world, wanted, call.href, with_status=service.switches.event_status)
+    if found is None:
+        raise ApiError(service.switches.missing_status, "There is no such session.")
+    return Document("SystemSessionEvents", found)
+
+
 def _query_service(service: Service, call: Call) -> Document:
     kinds = [kind.name for kind in QUERY_TYPES.values() if call.account.may(f"query:{kind.name}")]
     return Document(
@@ -153,7 +169,7 @@ def _query_service(service: Service, call: Call) -> Document:
 
 
 def _query(service: Service, call: Call) -> Document:
-    return answer_query(call, service.world, service.switches)
+    return answer_query(call, service)
 
 
 def _logon_sessions(service: Service, call: Call) -> Document:
@@ -201,6 +217,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     "reports/summary/vms_overview": {"GET": Route(_overview, "reports")},
     "systemSessions": {"GET": Route(_system_sessions, "systemSessions")},
     "systemSessions/*": {"GET": Route(_system_session, "systemSessions")},
+    "systemSessions/*/events": {"GET": Route(_system_session_events, "systemSessions")},
     "querySvc": {"GET": Route(_query_service, "querySvc")},
     "query": {"GET": Route(_query)},
     "logonSessions": {"GET": Route(_logon_sessions)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from math import gcd
 from typing import Any
@@ -25,6 +25,10 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self._positions)
+
+    def __iter__(self) -> Iterator[Any]:
+        """One by one, never all of them at once."""
+        return (self._rows[position] for position in self._positions)
 
     def page(self, begin: int, end: int) -> list[Any]:
         """The rows from one rank to another."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from restorereports.emulator.exchange import ApiError, Call, Document, Json, Reply
 from restorereports.emulator.logons import Logons
@@ -22,6 +23,10 @@ class Service:
     switches: Switches
     turn: int = 0
     tasks: list[str] = field(default_factory=list)  # server GUID of each request for collection
+
+    def now(self) -> datetime:
+        """The time by EM's own clock, which may differ from that of the backup servers (UTC)."""
+        return self.world.now() + timedelta(seconds=self.switches.clock_offset_seconds)
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -33,10 +34,19 @@ def from_us(moment_us: int) -> datetime:
 
 def write_stamp(moment_us: int, *, seventh_digit: str = "") -> str:
     """`2031-05-06T07:08:09.5Z`; a seventh digit, which Python cannot hold, is appended after six."""
-    text = (_START + timedelta(microseconds=moment_us - moment_us % SECOND)).isoformat()[:19]
-    fraction = f"{moment_us % SECOND:06d}" + seventh_digit
-    fraction = fraction.rstrip("0")
+    seconds, rest_us = divmod(moment_us, SECOND)
+    days, seconds = divmod(seconds, 86_400)
+    text = f"{_day(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    if not rest_us and not seventh_digit:
+        return f"{text}Z"
+    fraction = (f"{rest_us:06d}" + seventh_digit).rstrip("0")
     return f"{text}.{fraction}Z" if fraction else f"{text}Z"
+
+
+@cache
+def _day(days: int) -> str:
+    """`2031-05-06`; rows are written by the million, the days among them are few."""
+    return (_START + timedelta(days=days)).isoformat()[:10]
 
 
 def write_label(moment_us: int, *, fraction: bool = False) -> str:

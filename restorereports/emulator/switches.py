@@ -23,4 +23,6 @@ class Switches:
     old_versions: bool = True  # ?v=v1_4 and older are accepted
     query_days: int | None = None  # limits queries for restore sessions to so many days; None: retention only
     list_days: int = 30  # what /restoreSessions shows
+    clock_offset_seconds: float = 0  # EM's clock is so far ahead: its Date, and what counts as 30 days old
+    event_status: bool = False  # events of system sessions bear a Status; the vendor's sample shows none
     idle_minutes: float = 15  # a logon session dies after so long without a request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from restorereports.emulator.draws import draw, guid
@@ -12,7 +13,8 @@ from restorereports.emulator.stamps import DAY, SECOND, to_us, write_label, writ
 from restorereports.emulator.world import World
 
 VERSIONS = ("v1_5", "v1_6", "v1_7")
-_MOST_SYSTEM_SESSIONS = 3000
+_MOST_SYSTEM_SESSIONS = 50_000
+_COLLECTING = 41 * SECOND  # so long a collection takes
 _COLLECTIONS = (
     ("RestoreSessionReferenceList", "restoreSessions"),
     ("RestoreSessionList", "restoreSessions?format=Entity"),
@@ -60,13 +62,46 @@ def logon_session(session: LogonSession, href: Hrefs) -> Json:
     }
 
 
-def system_sessions(world: World, href: Hrefs) -> list[Json]:
+def system_sessions(world: World, href: Hrefs) -> Iterator[Json]:
     """The collections of the last 30 days, newest first."""
     now_us = to_us(world.now())
     clock = world.collection
-    ticks = clock.ticks(now_us - 30 * DAY, now_us, limit=_MOST_SYSTEM_SESSIONS)
     guids = [server.guid for server in world.backup_servers()]
-    return [_collect_job(tick, [clock.reached(guid, tick) for guid in guids], now_us, href) for tick in ticks]
+    for tick in _ticks(world):
+        yield _collect_job(tick, [clock.reached(guid, tick) for guid in guids], now_us, href)
+
+
+def system_session_events(world: World, wanted: str, href: Hrefs, *, with_status: bool) -> Json | None:
+    """What was written down during one collection: a line for each backup server EM has; None if it is unknown.
+
+    Members and wrapping are those of the vendor's one sample; its times bear no `Z`.
+    """
+    tick = next((tick for tick in _ticks(world) if system_session_guid(tick) == wanted), None)
+    if tick is None:
+        return None
+    own = href(f"systemSessions/{wanted}")
+    ended_us = tick + _COLLECTING
+    events: list[Any] = []
+    for order, server in enumerate(world.backup_servers() if ended_us <= to_us(world.now()) else (), start=1):
+        good = world.collection.reached(server.guid, tick)
+        message = f"Collecting data from {server.name}"
+        if not good:
+            message = f"Failed to collect data from {server.name}: the backup server cannot be reached."
+        events.append(
+            {
+                "CreationTimeUTC": write_stamp(tick + order * SECOND).removesuffix("Z"),
+                "Message": message,
+                "Order": order,
+                "Status": ("Success" if good else "Failed") if with_status else None,
+            }
+        )
+    up = link("Up", f"{own}?format=Entity", "BackupJobSession", _collect_job_name(tick))
+    return {"Events": events, "Links": [up], "Href": f"{own}/events", "Type": "SystemSessionEvents"}
+
+
+def _ticks(world: World) -> list[int]:
+    now_us = to_us(world.now())
+    return world.collection.ticks(now_us - 30 * DAY, now_us, limit=_MOST_SYSTEM_SESSIONS)
 
 
 def system_session_guid(tick_us: int) -> str:
@@ -107,13 +142,13 @@ def task(number: int, href: Hrefs, *, finished: bool) -> Json:
 
 def _collect_job(tick_us: int, reached: list[bool], now_us: int, href: Hrefs) -> Json:
     own = href(f"systemSessions/{system_session_guid(tick_us)}")
-    ended_us = tick_us + 41 * SECOND
+    ended_us = tick_us + _COLLECTING
     state = "CompletedSuccessfully"
     if not all(reached):
         state = "CompletedWarning" if any(reached) else "Failed"
     running = ended_us > now_us
     message = "" if all(reached) else f"{reached.count(False)} backup server(s) could not be reached."
-    name = f"Collect job@{write_label(tick_us)}"
+    name = _collect_job_name(tick_us)
     return {
         "SessionType": "CollectJob",
         "CreationTimeUTC": write_stamp(tick_us),
@@ -124,8 +159,12 @@ def _collect_job(tick_us: int, reached: list[bool], now_us: int, href: Hrefs) ->
         "UID": f"urn:veeam:SystemSession:{system_session_guid(tick_us)}",
         "Links": [
             link("Alternate", own, "BackupJobSessionReference", name),
-            link("Down", f"{own}/events", "SystemSessionEventList"),
+            link("Down", f"{own}/events", "SystemSessionEvents", "Events"),
         ],
         "Href": f"{own}?format=Entity",
         "Type": "SystemSession",
     }
+
+
+def _collect_job_name(tick_us: int) -> str:
+    return f"Collect Job @{write_label(tick_us)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import cast
 
-from restorereports.emulator.exchange import Document, Json, JsonValue, Reply
+from restorereports.emulator.exchange import Document, Json, JsonValue, Reply, Rows
 from restorereports.emulator.switches import Switches
 
 NAMESPACE = "http://www.veeam.com/ent/v1.0"
@@ -30,8 +30,12 @@ _LINK_ORDERS = (
 )
 _ATTRIBUTES = frozenset((*_ORDERS[0], *_OTHER_ATTRIBUTES))
 # Elements that are called differently from what the list's name makes one expect.
-_ITEMS = {"EntityReferences": "Ref"}
-_TEXT_MEMBERS = {"Result": frozenset({"Message", "IsCanceled"})}  # attributes elsewhere, elements here
+_ITEMS = {"EntityReferences": "Ref", "SystemSessions": "Sessions", "SystemSessionEvents": "Events"}
+# Attributes elsewhere, elements here.
+_TEXT_MEMBERS = {
+    "Result": frozenset({"Message", "IsCanceled"}),
+    "Events": frozenset({"Message", "Status"}),
+}
 
 Write = Callable[[str], None]
 
@@ -39,7 +43,8 @@ Write = Callable[[str], None]
 def write_reply(document: Document, *, as_json: bool, switches: Switches, turn: int) -> Reply:
     """The answer to send; `turn` counts the answers and chooses the order of attributes where it varies."""
     if as_json:
-        body = _write_json(document.members, switches)
+        rows = {} if document.rows is None else {document.rows.name: cast(JsonValue, [*document.rows.items])}
+        body = _write_json({**document.members, **rows}, switches)
         content_type = "application/json; charset=utf-8"
     else:
         variant = turn % len(_ORDERS) if switches.attribute_order == "varying" else 0
@@ -88,7 +93,22 @@ def _write_xml(document: Document, variant: int) -> bytes:
     else:
         extra = _EXTRA_NAMESPACES if variant == 2 else ""
         _element(parts.append, document.root, document.members, variant, before=space, after=extra)
-    return "".join(parts).encode()
+    if document.rows is None:
+        return "".join(parts).encode()
+    return _with_rows("".join(parts), document.root, document.rows, variant)
+
+
+def _with_rows(whole: str, root: str, rows: Rows, variant: int) -> bytes:
+    """The document, with these rows as the last children of its root; written row by row, for there may be many."""
+    tag = _item(root, rows.name)
+    opened = whole[: -len(" />")] + ">" if whole.endswith(" />") else whole.removesuffix(f"</{root}>")
+    body = bytearray(opened.encode())
+    for row in rows.items:
+        parts: list[str] = []
+        _element(parts.append, tag, row, variant)
+        body += "".join(parts).encode()
+    body += f"</{root}>".encode()
+    return bytes(body)
 
 
 def _element(
@@ -122,12 +142,16 @@ def _member(write: Write, parent: str, name: str, value: JsonValue, variant: int
     if isinstance(value, dict):
         _element(write, name, value, variant)
     elif isinstance(value, list):
-        item = _ITEMS.get(parent) or ("Sessions" if parent == "SystemSessions" else name.removesuffix("s"))
+        item = _item(parent, name)
         for member in value:
             _element(write, item, cast(Json, member), variant)
     else:
         text = _text(value)
         write(f"<{name}>{text}</{name}>" if text else f"<{name} />")
+
+
+def _item(parent: str, name: str) -> str:
+    return _ITEMS.get(parent) or name.removesuffix("s")
 
 
 def _links(write: Write, links: list[Json], variant: int) -> None:

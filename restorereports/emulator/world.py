@@ -75,6 +75,7 @@ class World:
         self._changes = Changes()
         self._copy = CollectedCopy(history, self._changes)
         self._counter = 0
+        self._lost_before_us = 0
         self.nightly = Nightly(estate, epoch_us=to_us(self.epoch))
 
     @classmethod
@@ -226,6 +227,27 @@ class World:
         with self.lock:
             self.collection.heal(self._server(server).guid, self._now_us())
 
+    def restore_backup(self, moment: datetime) -> None:
+        """EM's database is put back to what it held at a moment (aware), until EM next collects a server.
+
+        Rows and changes collected since are not shown, nor the collections themselves. A world that always
+        knows everything (`collect_interval` 0) stays put back until `collect` is called. Backup servers and
+        restore points added by hand stay.
+        """
+        with self.lock:
+            guids = [server.guid for server in self._servers.values()]
+            self.collection.put_back(guids, to_us=to_us(moment.astimezone(UTC)), now_us=self._now_us())
+
+    def lose_history(self, before: datetime) -> None:
+        """Restore sessions created before a moment (aware) are gone from EM for good, whatever is collected."""
+        with self.lock:
+            self._lost_before_us = max(self._lost_before_us, to_us(before.astimezone(UTC)))
+
+    def rename_vm(self, hierarchy_ref: str, name: str) -> None:
+        """Nightly restore points made from now on bear the new name; older ones, and restores, keep the old one."""
+        with self.lock:
+            self.nightly.rename(hierarchy_ref, name, from_us=self._now_us())
+
     def known_until(self) -> dict[str, int]:
         """Server UID -> microseconds UTC up to which EM knows it."""
         with self.lock:
@@ -264,8 +286,8 @@ class World:
         }
 
     def _cutoff(self, now_us: int) -> int:
-        """Retention runs at midnight UTC: what is older than so many whole days is purged."""
-        return now_us - now_us % DAY - self.retention_days * DAY
+        """Retention runs at midnight UTC: what is older than so many whole days is purged; and what was lost."""
+        return max(now_us - now_us % DAY - self.retention_days * DAY, self._lost_before_us)
 
     def _now_us(self) -> int:
         return to_us(self.now())

@@ -19,6 +19,7 @@ from restorereports.em.failures import (
     ServerFailing,
     UnexpectedAnswer,
 )
+from restorereports.em.inventory import VmRestorePointEntity
 from restorereports.emulator import accounts
 from restorereports.emulator.accounts import Account
 from restorereports.emulator.faults import Faults
@@ -383,3 +384,135 @@ def test_the_check_passes_against_the_stand_in(server: StandInServer) -> None:
     assert [step.key for step in steps if step.ok][-1] == "clock_skew"
     assert {step.key: step.facts for step in steps}["role"] == {"role": "Portal User"}
     assert server.requests[-1].method == "DELETE"
+
+
+def test_the_count_and_the_list_agree_with_the_pages(server: StandInServer, history: World) -> None:
+    held = history.visible_sessions()
+    month, since = NOW - timedelta(days=30), NOW - timedelta(days=10)
+
+    with client_of(server) as client:
+        listed = {one.uid: one.backup_server_uid for one in client.listed_restore_sessions()}
+        counts = [client.count_restore_sessions(since=moment) for moment in (None, since, NOW)]
+
+    assert listed == {row.uid: row.backup_server_uid for row in held if row.created_at >= month}
+    assert counts == [len(held), len([row for row in held if row.created_at >= since]), 0]
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        lambda faults: faults.drop_logon_sessions(path="restoreSessions"),
+        lambda faults: faults.answer(503, path="restoreSessions", retry_after=1, count=2),
+        lambda faults: faults.html(path="restoreSessions"),
+        lambda faults: faults.error_with_200(path="restoreSessions"),
+        lambda faults: faults.truncate(keep=0.5, path="restoreSessions"),
+        lambda faults: faults.reset(path="restoreSessions"),
+        lambda faults: faults.bom(path="restoreSessions"),
+        lambda faults: faults.slow(0.5, path="restoreSessions"),
+    ],
+)
+def test_a_passing_fault_leaves_the_list_whole(server: StandInServer, history: World, arm: Arm) -> None:
+    """The list of a month is shorter than a piece, so that even a cut is met before the first row."""
+    arm(server.faults)
+
+    with client_of(server) as client:
+        found = {one.uid for one in client.listed_restore_sessions()}
+
+    month = NOW - timedelta(days=30)
+    assert found == {row.uid for row in history.visible_sessions() if row.created_at >= month}
+
+
+def test_restore_points_arrive_however_awkward(server: StandInServer, history: World) -> None:
+    with client_of(server) as client:
+        pages = client.vm_restore_point_pages(since=None, page_size=300)
+        found = {item.uid: item for page in pages for item in page.items}
+        overview = client.vms_overview()
+        one = next(iter(found.values()))
+        same = client.vm_restore_point(one.uid)
+
+    assert found == {
+        point.uid: VmRestorePointEntity(
+            uid=point.uid,
+            vm_name=point.vm_display_name or point.vm_name or point.name.rpartition("@")[0],
+            created_at=point.created_at,
+            hierarchy_ref=point.hierarchy_ref or "",
+            backup_server_uid=point.backup_server_uid,
+            backup_server_name=point.backup_server_name,
+        )
+        for point in history.restore_points()
+    }
+    assert same == one
+    assert (overview.protected_vms, overview.restore_points) == (history.protected_vms(), len(found))
+
+
+def test_the_restore_points_of_an_awkward_name_are_found(server: StandInServer, history: World) -> None:
+    with client_of(server) as client:
+        for name in ('r&d "lab" 7', "c++;build,(1)", "бухгалтерия-сервер1", "50%25 off_srv"):
+            points = [point for point in history.restore_points() if point.vm_display_name == name]
+            pages = client.vm_restore_points_named(
+                backup_server_uid=points[0].backup_server_uid, vm_name=name, page_size=5
+            )
+
+            assert [item.uid for page in pages for item in page.items] == [point.uid for point in points]
+
+
+def test_collections_and_their_events_arrive() -> None:
+    clock = [NOW]
+    world = World.empty(now=lambda: clock[0], servers=2, epoch=NOW, collect_interval=900)
+    east, west = world.backup_servers()
+    world.fail_collection(west.uid)
+    clock[0] += timedelta(minutes=16)
+    with StandInServer(world, tls=False) as server:
+        with client_of(server, username="admin", password="admin") as client:
+            newest, before, *older = client.collections()
+            events = client.collection_events(newest.uid)
+            server.switches.event_status = True
+            with_status = client.collection_events(newest.uid)
+        with client_of(server) as client, pytest.raises(Forbidden):
+            client.collections()
+
+    assert (newest.started_at, newest.ended_at) == (
+        NOW + timedelta(minutes=15),
+        NOW + timedelta(minutes=15, seconds=41),
+    )
+    assert (newest.kind, newest.state, newest.good, newest.partial) == (
+        "CollectJob",
+        "CompletedWarning",
+        False,
+        True,
+    )
+    assert newest.message == "1 backup server(s) could not be reached."
+    assert before.good
+    assert len(older) == 198
+    assert [(event.state, event.failed) for event in events] == [("", False), ("", True)]
+    assert [(event.state, event.failed) for event in with_status] == [("Success", False), ("Failed", True)]
+    assert (east.name in events[0].text, west.name in events[1].text) == (True, True)
+
+
+@pytest.mark.parametrize("page_size", [5, 7])
+def test_rows_that_come_twice_hide_no_other_row(page_size: int) -> None:
+    world = World.empty(now=lambda: NOW)
+    for minute in range(30):
+        world.add_session(created_at=NOW - timedelta(minutes=60 - minute))
+    with StandInServer(world, tls=False) as server:
+        server.faults.repeat_rows(2, path="/query", count=None)
+
+        uids = {entity.uid for entity in mirrored(server, page_size=page_size)}
+
+    assert uids == {record.uid for record in world.visible_sessions()}
+
+
+def test_two_hundred_rows_that_come_between_pages_at_any_place_push_no_other_row_out() -> None:
+    world = World.empty(now=lambda: NOW)
+    before = [world.add_session(created_at=NOW - timedelta(minutes=300 - minute)) for minute in range(100)]
+    with StandInServer(world, tls=False) as server:
+        for number in range(200):
+            created_at = NOW - timedelta(minutes=400 - number * 2)
+            server.faults.call(
+                functools.partial(world.add_session, created_at=created_at), path="page=", nth=2 + number % 9
+            )
+
+        uids = {entity.uid for entity in mirrored(server, page_size=10)}
+
+    assert len(world.visible_sessions()) == 300
+    assert {record.uid for record in before} <= uids

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -208,3 +209,98 @@ def test_a_head_request_gets_no_body(em: Caller) -> None:
 
     assert (answer.status_code, answer.content) == (405, b"")
     assert em.call("restoreSessions").status_code == 200
+
+
+def test_the_events_of_a_collection_name_each_backup_server(
+    clock: ManualClock, serve: Callable[..., StandInServer], caller: Calling
+) -> None:
+    world = World.empty(now=clock, servers=2, collect_interval=900)
+    east, west = world.backup_servers()
+    world.fail_collection(west.uid)
+    server = serve(world)
+    clock.advance(950)
+    administrator = caller(server, "admin")
+    newest = rows(administrator.call("systemSessions"), "Sessions")[0]
+    address = next(
+        link.get("Href") or ""
+        for link in newest.iter(f"{NAMESPACE}Link")
+        if link.get("Type") == "SystemSessionEvents"
+    ).partition("/api/")[2]
+
+    plain = administrator.call(address)
+    server.switches.event_status = True
+    with_status = rows(administrator.call(address), "Events")
+
+    assert xml(plain).tag == f"{NAMESPACE}SystemSessionEvents"
+    assert [
+        [text(row, name) for name in ("Message", "Order", "Status")] for row in rows(plain, "Events")
+    ] == [
+        [f"Collecting data from {east.name}", "1", None],
+        [f"Failed to collect data from {west.name}: the backup server cannot be reached.", "2", None],
+    ]
+    assert [text(row, "Status") for row in with_status] == ["Success", "Failed"]
+    assert not (text(with_status[0], "CreationTimeUTC") or "Z").endswith("Z")
+
+
+def test_a_collection_that_runs_or_is_unknown_has_no_events(
+    clock: ManualClock, serve: Callable[..., StandInServer], caller: Calling
+) -> None:
+    server = serve(World.empty(now=clock, collect_interval=900))
+    administrator = caller(server, "admin")
+    newest = rows(administrator.call("systemSessions"), "Sessions")[0]
+
+    running = administrator.call(f"systemSessions/{(newest.get('UID') or '').rpartition(':')[2]}/events")
+    unknown = administrator.call("systemSessions/00000000-0000-4000-8000-000000000000/events")
+    denied = caller(server).call("systemSessions/1/events")
+
+    assert rows(running, "Events") == []
+    assert (error(unknown)[0], error(denied)[0]) == (404, 403)
+
+
+def test_a_month_of_collections_every_minute_is_listed_whole(
+    clock: ManualClock, serve: Callable[..., StandInServer], caller: Calling
+) -> None:
+    administrator = caller(serve(World.empty(now=clock, collect_interval=60)), "admin")
+
+    assert len(rows(administrator.call("systemSessions"), "Sessions")) == 30 * 24 * 60 + 1
+
+
+def test_a_removed_server_leaves_the_overview(world: World, em: Caller) -> None:
+    second = world.add_server()
+    for server, vm in ((None, "a"), (second.uid, "b"), (second.uid, "c")):
+        world.add_restore_point(vm_name=vm, backup_server_uid=server)
+    before = text(xml(em.call("reports/summary/vms_overview")), "ProtectedVms")
+
+    world.remove_server(second.uid)
+
+    after = xml(em.call("reports/summary/vms_overview"))
+    assert before == "3"
+    assert (text(after, "ProtectedVms"), text(after, "BackedUpVms"), text(after, "RestorePoints")) == (
+        "1",
+        "1",
+        "1",
+    )
+
+
+def test_an_empty_list_is_an_empty_root(em: Caller) -> None:
+    answer = em.call("restoreSessions")
+
+    assert len(xml(answer)) == 0
+    assert em.call("restoreSessions", json=True).json() == {"Refs": []}
+
+
+def test_a_clock_that_is_ahead_shows_in_the_date_and_in_what_is_30_days_old(
+    server: StandInServer, em: Caller, world: World, clock: ManualClock
+) -> None:
+    old, new = (world.add_session(created_at=clock() - timedelta(days=days)) for days in (29, 20))
+    server.switches.query_days = 30
+    server.switches.clock_offset_seconds = 2 * 86_400
+
+    listed, queried = em.call("restoreSessions"), em.query()
+
+    ahead = parsedate_to_datetime(listed.headers["Date"]) - clock()
+    assert ahead == timedelta(days=2)
+    assert [row.get("UID") for row in rows(listed, "Ref")] == [new.uid]
+    assert [row.get("UID") for row in rows(queried)] == [new.uid]
+    assert text(rows(queried)[0], "CreationTimeUTC") == new.created_text
+    assert old.uid in {row.uid for row in world.visible_sessions()}
