@@ -11,8 +11,13 @@ from typing import Any
 from restorereports.models import (
     BackupServer,
     BackupServerSource,
+    CollectorOutage,
     EnterpriseManager,
+    Gap,
+    Inventory,
     Outcome,
+    Presence,
+    Reconciliation,
     Report,
     ReportSchedule,
     RestoreSession,
@@ -76,6 +81,69 @@ def make_run(enterprise_manager: EnterpriseManager, **values: Any) -> SyncRun:
         else started_at + timedelta(seconds=7),
     } | values
     return SyncRun.objects.create(enterprise_manager=enterprise_manager, started_at=started_at, **values)
+
+
+def make_full_run(enterprise_manager: EnterpriseManager, **values: Any) -> SyncRun:
+    """A good full sync that has all that EM knew when it started, of the 30 days before it."""
+    started_at = values.get("started_at", START)
+    values = {
+        "kind": SyncRun.Kind.FULL,
+        "covers_from_at": started_at - timedelta(days=30),
+        "read_to_at": started_at,
+    } | values
+    return make_run(enterprise_manager, **values)
+
+
+def make_gap(enterprise_manager: EnterpriseManager, from_at: datetime, **values: Any) -> Gap:
+    """A growing gap; with `to_at` one that the same run closed."""
+    run = values.pop("run", None) or make_run(enterprise_manager, started_at=from_at, status="failed")
+    values = {"cause": Gap.Cause.FAILED, "opened_at": run.started_at, "opened_run": run} | values
+    if values.get("to_at"):
+        values = {"closed_at": run.started_at, "closed_run": run} | values
+    return Gap.objects.create(enterprise_manager=enterprise_manager, from_at=from_at, **values)
+
+
+def make_outage(enterprise_manager: EnterpriseManager, from_at: datetime, **values: Any) -> CollectorOutage:
+    run = values.pop("run", None) or make_run(enterprise_manager, started_at=from_at)
+    values = {"message": "Failed to connect", "opened_run": run} | values
+    if values.get("to_at"):
+        values = {"closed_run": run} | values
+    return CollectorOutage.objects.create(enterprise_manager=enterprise_manager, from_at=from_at, **values)
+
+
+def make_reconciliation(run: SyncRun, **values: Any) -> Reconciliation:
+    """Nothing on either side, so that both are equal, unless told otherwise."""
+    values = {
+        "at": run.started_at,
+        "state": Reconciliation.State.EQUAL,
+        "since_at": run.started_at - timedelta(days=30),
+        "listed": 0,
+        "held": 0,
+        "counted": 0,
+        "mirrored": 0,
+    } | values
+    return Reconciliation.objects.create(run=run, enterprise_manager=run.enterprise_manager, **values)
+
+
+def make_inventory(run: SyncRun, **values: Any) -> Inventory:
+    values = {"at": run.started_at, "state": Inventory.State.GOOD} | values
+    return Inventory.objects.create(run=run, enterprise_manager=run.enterprise_manager, **values)
+
+
+def make_presence(
+    server: BackupServer,
+    enterprise_manager: EnterpriseManager,
+    vm_name: str,
+    from_at: datetime,
+    **values: Any,
+) -> Presence:
+    values = {"newest_point_at": from_at, "newest_point_uid": "point", "checked_at": from_at} | values
+    return Presence.objects.create(
+        virtual_machine=_virtual_machine(server, vm_name),
+        enterprise_manager=enterprise_manager,
+        from_at=from_at,
+        **values,
+    )
 
 
 def make_restore_session(

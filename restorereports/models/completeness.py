@@ -1,21 +1,22 @@
 """Is what we have of a backup server and a period complete? One answer for pages, reports and manifests.
 
-Evidence rules 10 and 14: never from data we do not have. Reads what sync runs left behind, computes nothing anew.
+Evidence rules 10 and 14: never from data we do not have. Reads what sync runs left behind (runs, gaps, outages,
+since when a source is covered), never restore sessions, and computes nothing anew.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .backup_server import BackupServer, BackupServerSource
-from .collector import CollectorOutage
 from .gap import Gap
-from .sync_run import SyncRun
+from .read_marks import ManagerMarks, Place, place_of, read_gaps, read_managers, read_outages
 
 
 class Verdict(models.TextChoices):
@@ -37,15 +38,23 @@ class Cause(models.TextChoices):
     COLLECTOR = "collector", _("Enterprise Manager has not collected since then")
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_WAITING = (Cause.NEVER_READ, Cause.NOT_CLOSED, Cause.COLLECTOR)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """[from_at, to_at) as one Enterprise Manager has it. `detail` is a sentence of the failing syncs, or ""."""
+    """[from_at, to_at): what one Enterprise Manager lacks. `gap` is the id of the gap, `detail` its sentence.
+
+    `backup_server` names the one that it concerns; "" where it concerns whatever the Enterprise Manager shows.
+    """
 
     from_at: datetime
     to_at: datetime
     verdict: Verdict
     cause: Cause
     enterprise_manager: str
+    backup_server: str = ""
     detail: str = ""
     gap: int | None = None
 
@@ -63,10 +72,20 @@ class Completeness:
 
     @classmethod
     def of(cls, intervals: Iterable[Interval]) -> Completeness:
-        found = tuple(sorted(intervals, key=lambda one: (one.from_at, one.enterprise_manager)))
+        """The worst of them; those of one reason that touch each other become one."""
+        found = _joined(intervals)
         verdicts = {one.verdict for one in found}
         worst = [verdict for verdict in (Verdict.INCOMPLETE, Verdict.NOT_YET_KNOWN) if verdict in verdicts]
         return cls(verdict=worst[0] if worst else Verdict.COMPLETE, intervals=found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """By backup server what its Enterprise Managers have together, by Enterprise Manager what it has alone."""
+
+    servers: Mapping[int, Completeness]
+    enterprise_managers: Mapping[int, Completeness]
+    overall: Completeness
 
 
 def completeness(
@@ -76,7 +95,7 @@ def completeness(
 
     Incomplete with the intervals and their cause; not yet known where no full sync has closed the period; else
     complete. `as_of` leaves out what runs found later. Where several Enterprise Managers show the server, one that
-    is complete suffices.
+    is complete suffices, at each moment anew. What it did while none of them listed it is not asked.
     """
     return completeness_of([server.pk], start, end, as_of=as_of)[server.pk]
 
@@ -85,118 +104,169 @@ def completeness_of(
     servers: Collection[int], start: datetime, end: datetime, *, as_of: datetime | None = None
 ) -> dict[int, Completeness]:
     """The same for many backup servers by their ids; the number of queries does not grow with them."""
-    if start >= end:
-        raise ValueError("a period ends after its start")
-    facts = _Facts(servers, start, end, as_of)
-    return {server: Completeness.of(facts.open_intervals(server)) for server in servers}
+    sources = BackupServerSource.objects.filter(backup_server__in=servers)
+    facts = _Facts(sources, (), start, end, as_of)
+    return {server: Completeness.of(facts.of_server(server)) for server in servers}
+
+
+def completeness_in(
+    enterprise_managers: Collection[int],
+    start: datetime,
+    end: datetime,
+    *,
+    backup_servers: Collection[int] = (),
+    as_of: datetime | None = None,
+) -> Answers:
+    """Whether all is here that these Enterprise Managers show, of these backup servers alone where some are named.
+
+    What other Enterprise Managers show does not count. One that shows no backup server is asked for itself.
+    """
+    sources = BackupServerSource.objects.filter(enterprise_manager__in=enterprise_managers)
+    if backup_servers:
+        sources = sources.filter(backup_server__in=backup_servers)
+    facts = _Facts(sources, enterprise_managers, start, end, as_of)
+    servers = {server: Completeness.of(facts.of_server(server)) for server in facts.servers}
+    alone = {manager: Completeness.of(facts.of_manager(manager)) for manager in enterprise_managers}
+    parts = [*servers.values(), *(alone[manager] for manager in facts.without_servers)]
+    return Answers(
+        servers=servers,
+        enterprise_managers=alone,
+        overall=Completeness.of(interval for part in parts for interval in part.intervals),
+    )
 
 
 def overall(parts: Mapping[int, Completeness]) -> Completeness:
     """Of several backup servers together: the worst verdict, each interval of an Enterprise Manager once."""
-    return Completeness.of({interval for part in parts.values() for interval in part.intervals})
+    return Completeness.of(interval for part in parts.values() for interval in part.intervals)
+
+
+def _joined(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    alike: dict[Interval, list[Interval]] = {}
+    for one in intervals:
+        alike.setdefault(replace(one, from_at=_NEVER, to_at=_NEVER), []).append(one)
+    found: list[Interval] = []
+    for group in alike.values():
+        last, *others = sorted(group, key=lambda one: one.from_at)
+        for one in others:
+            if one.from_at <= last.to_at:
+                last = replace(last, to_at=max(last.to_at, one.to_at))
+            else:
+                found.append(last)
+                last = one
+        found.append(last)
+    found.sort(key=lambda one: (one.from_at, one.to_at, one.enterprise_manager, one.backup_server, one.cause))
+    return tuple(found)
 
 
 class _Facts:
-    """What runs left behind about these backup servers, read once."""
+    """What runs left behind about these sources, read once."""
 
     def __init__(
-        self, servers: Collection[int], start: datetime, end: datetime, as_of: datetime | None
+        self,
+        sources: models.QuerySet[BackupServerSource],
+        enterprise_managers: Collection[int],
+        start: datetime,
+        end: datetime,
+        as_of: datetime | None,
     ) -> None:
+        if start >= end:
+            raise ValueError("a period ends after its start")
         self._start, self._end = start, end
-        sources = BackupServerSource.objects.filter(backup_server__in=servers).select_related(
-            "enterprise_manager"
-        )
-        self._sources: dict[int, list[BackupServerSource]] = {}
-        for source in sources.order_by("pk"):
-            self._sources.setdefault(source.backup_server_id, []).append(source)
-        managers = {source.enterprise_manager_id for source in sources}
-        self._closed = {manager: closed_to(manager, as_of=as_of) for manager in managers}
-        gaps = Gap.objects.filter(enterprise_manager__in=managers, from_at__lt=end).lost()
-        outages = CollectorOutage.objects.filter(enterprise_manager__in=managers, closed_run=None)
-        if as_of is not None:
-            gaps = gaps.filter(opened_at__lte=as_of)
-            outages = outages.filter(opened_run__started_at__lte=as_of)
-        self._gaps = list(gaps.order_by("from_at", "pk"))
-        self._outages = list(outages)
+        self._places = [place_of(source, as_of) for source in sources.order_by("pk")]
+        managers = {place.manager for place in self._places} | set(enterprise_managers)
+        self._managers = {manager.pk: manager for manager in read_managers(managers, as_of)}
+        self._gaps = read_gaps(managers, start, end, as_of)
+        self._outages = read_outages(self._managers.values(), as_of)
+        self.servers = list(dict.fromkeys(place.server for place in self._places if place.server is not None))
+        self.without_servers = sorted(managers - {place.manager for place in self._places})
 
-    def open_intervals(self, server: int) -> Iterator[Interval]:
-        """Where no source of this server is complete: of each stretch the interval that is nearest to it."""
-        sources = self._sources.get(server, [])
-        found = [(source, list(self._intervals(source))) for source in sources]
-        cuts = sorted(
-            {self._start, self._end}
-            | {cut for source, _ in found for cut in self._within(source.removed_at)}
-            | {cut for _, intervals in found for one in intervals for cut in (one.from_at, one.to_at)}
-        )
-        wanted: dict[Interval, None] = {}
-        for moment in cuts[:-1]:
+    def of_server(self, server: int) -> Iterator[Interval]:
+        """Where none of the places is complete: of each stretch what is lacking where it is nearest to it."""
+        places = [place for place in self._places if place.server == server]
+        if not places:
+            return iter([self._interval(Cause.NEVER_READ, self._start, self._end)])
+        return self._lacking(places)
+
+    def of_manager(self, manager: int) -> Iterator[Interval]:
+        """What this Enterprise Manager lacks of any of its backup servers, whatever others have."""
+        places = [place for place in self._places if place.manager == manager]
+        if not places:
+            covered = self._managers[manager].covered_from_at
+            places = [Place(manager=manager, covered_from_at=covered)]
+        return itertools.chain.from_iterable(self._lacking([place]) for place in places)
+
+    def _lacking(self, places: Collection[Place]) -> Iterator[Interval]:
+        found = [(place.removed_at, list(self._lacking_in(place))) for place in places]
+        cuts = {self._start, self._end}
+        for removed_at, intervals in found:
+            cuts |= {cut for one in intervals for cut in (one.from_at, one.to_at)}
+            if removed_at and self._start < removed_at < self._end:
+                cuts.add(removed_at)
+        for from_at, to_at in itertools.pairwise(sorted(cuts)):
             here = [
-                next((one for one in intervals if one.from_at <= moment < one.to_at), None)
-                for source, intervals in found
-                if source.removed_at is None or moment < source.removed_at
+                next((one for one in intervals if one.from_at <= from_at < one.to_at), None)
+                for removed_at, intervals in found
+                if removed_at is None or from_at < removed_at
             ]
-            if here and None not in here:
-                hopeful = [one for one in here if one and one.verdict == Verdict.NOT_YET_KNOWN]
-                wanted |= dict.fromkeys(one for one in hopeful or here if one)
-        return iter(wanted)
+            lacking = [one for one in here if one is not None]
+            if len(lacking) == len(here):
+                hopeful = [one for one in lacking if one.verdict == Verdict.NOT_YET_KNOWN]
+                yield from (replace(one, from_at=from_at, to_at=to_at) for one in hopeful or lacking)
 
-    def _within(self, moment: datetime | None) -> list[datetime]:
-        return [moment] if moment is not None and self._start < moment < self._end else []
+    def _lacking_in(self, place: Place) -> Iterator[Interval]:
+        """What one place lacks while its Enterprise Manager had the backup server; the first that fits counts."""
+        manager = self._managers[place.manager]
+        end = min(self._end, place.removed_at) if place.removed_at else self._end
+        came_later = place.name if place.covered_from_at != manager.covered_from_at else ""
+        wanted: list[tuple[Cause, datetime, datetime | None, str, Gap | None]] = []
+        if place.covered_from_at is None:
+            wanted.append((Cause.NEVER_READ, self._start, end, came_later, None))
+        else:
+            wanted.append((Cause.BEFORE_FIRST, self._start, place.covered_from_at, came_later, None))
+            wanted += [
+                (Cause(gap.cause), gap.from_at, to_at, place.name if gap.backup_server_id else "", gap)
+                for gap, to_at in ((gap, gap.to_at or manager.lost_to) for gap in self._gaps)
+                if gap.enterprise_manager_id == place.manager and gap.backup_server_id in (None, place.server)
+            ]
+            cause, closed_to, name = self._closed(place, manager)
+            wanted.append((cause, closed_to or self._start, end, name, None))
+        for cause, from_at, to_at, name, gap in wanted:
+            from_at, to_at = max(from_at, self._start), min(to_at or end, end)
+            if from_at < to_at:
+                yield self._interval(cause, from_at, to_at, manager=manager.name, server=name, gap=gap)
 
-    def _intervals(self, source: BackupServerSource) -> Iterator[Interval]:
-        """What this source alone lacks of the period while its Enterprise Manager had the server."""
-        end = min(self._end, source.removed_at) if source.removed_at else self._end
-        covered_from = source.covered_from_at
-        if covered_from is None:
-            yield from self._interval(source, self._start, end, Cause.NEVER_READ)
-            return
-        yield from self._interval(source, self._start, min(covered_from, end), Cause.BEFORE_FIRST)
-        for gap in self._gaps:
-            if gap.enterprise_manager_id == source.enterprise_manager_id and gap.backup_server_id in (
-                None,
-                source.backup_server_id,
-            ):
-                yield from self._interval(
-                    source, gap.from_at, min(gap.to_at or end, end), Cause(gap.cause), gap=gap
-                )
-        closed_to, cause = self._closed_to(source)
-        if closed_to is None or closed_to < end:
-            yield from self._interval(source, closed_to or self._start, end, cause)
-
-    def _closed_to(self, source: BackupServerSource) -> tuple[datetime | None, Cause]:
-        closed = self._closed[source.enterprise_manager_id]
+    def _closed(self, place: Place, manager: ManagerMarks) -> tuple[Cause, datetime | None, str]:
+        """Up to when the place was read in full; what a collector's outage held back came after an outage closed."""
         stale = [
-            outage.from_at
+            outage
             for outage in self._outages
-            if outage.enterprise_manager_id == source.enterprise_manager_id
-            and outage.backup_server_id in (None, source.backup_server_id)
+            if outage.enterprise_manager_id == place.manager
+            and outage.backup_server_id in (None, place.server)
+            and (outage.closed_run_id is None or outage.closed_run_id > manager.closed_by)
         ]
-        if closed is not None and stale and min(stale) < closed:
-            return min(stale), Cause.COLLECTOR
-        return closed, Cause.NOT_CLOSED
+        oldest = min(stale, key=lambda outage: outage.from_at, default=None)
+        if manager.closed_to is None or oldest is None or oldest.from_at >= manager.closed_to:
+            return Cause.NOT_CLOSED, manager.closed_to, ""
+        cause = Cause.COLLECTOR if oldest.closed_run_id is None else Cause.NOT_CLOSED
+        return cause, oldest.from_at, place.name if oldest.backup_server_id else ""
 
     def _interval(
-        self, source: BackupServerSource, start: datetime, end: datetime, cause: Cause, gap: Gap | None = None
-    ) -> Iterator[Interval]:
-        start = max(start, self._start)
-        if start < end:
-            waits = cause in (Cause.NEVER_READ, Cause.NOT_CLOSED, Cause.COLLECTOR)
-            yield Interval(
-                from_at=start,
-                to_at=end,
-                verdict=Verdict.NOT_YET_KNOWN if waits else Verdict.INCOMPLETE,
-                cause=cause,
-                enterprise_manager=source.enterprise_manager.name,
-                detail=gap.detail if gap else "",
-                gap=gap.pk if gap else None,
-            )
-
-
-def closed_to(enterprise_manager: int, *, as_of: datetime | None = None) -> datetime | None:
-    """Up to when this Enterprise Manager's restore sessions were read by a full sync that lacked none of them."""
-    full = SyncRun.objects.filter(
-        enterprise_manager=enterprise_manager, status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL
-    ).exclude(reconciliation__only_em_count__gt=0)
-    if as_of is not None:
-        full = full.filter(started_at__lte=as_of)
-    return full.order_by("-pk").values_list("read_to_at", flat=True).first()
+        self,
+        cause: Cause,
+        from_at: datetime,
+        to_at: datetime,
+        *,
+        manager: str = "",
+        server: str = "",
+        gap: Gap | None = None,
+    ) -> Interval:
+        return Interval(
+            from_at=from_at,
+            to_at=to_at,
+            verdict=Verdict.NOT_YET_KNOWN if cause in _WAITING else Verdict.INCOMPLETE,
+            cause=cause,
+            enterprise_manager=manager,
+            backup_server=server,
+            detail=gap.detail if gap else "",
+            gap=gap.pk if gap else None,
+        )
