@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from restorereports.em.client import EnterpriseManagerClient
-from restorereports.em.collecting import CollectionEntity
+from restorereports.em.collecting import CollectionEntity, CollectionEvent
 from restorereports.em.failures import Forbidden, ServerFailing, UnexpectedAnswer
 from restorereports.models import BackupServerSource, CollectorOutage, SyncRun
 
@@ -15,27 +16,45 @@ COLLECT_JOB = "CollectJob"
 TOLD = 500  # characters of EM's message that are kept
 
 
-def read_collectors(run: SyncRun, client: EnterpriseManagerClient) -> None:
-    """Note state and time of EM's last collection on the run; open and close outages. Not readable is a state."""
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """EM's newest finished collection, what it says of each step, and the last one that reached everything."""
+
+    newest: CollectionEntity
+    events: tuple[CollectionEvent, ...] = ()
+    whole_at: datetime | None = None
+
+
+def read_collectors(run: SyncRun, client: EnterpriseManagerClient) -> Collecting | None:
+    """Note state and time of EM's last collection on the run, before the pages: they hold at least that much.
+
+    None where nothing can be said; that this role may not look is a state of its own.
+    """
     try:
-        collections = [one for one in client.collections() if one.kind == COLLECT_JOB and one.finished]
-        newest = collections[0] if collections else None
-        uncollected = _uncollected(run, client, newest) if newest and not newest.good else {}
+        finished = [one for one in client.collections() if one.kind == COLLECT_JOB and one.finished]
+        newest = finished[0] if finished else None
+        events = client.collection_events(newest.uid) if newest and newest.partial else []
     except Forbidden:
         run.collector = SyncRun.Collector.NOT_READABLE
-        return
+        return None
     except (ServerFailing, UnexpectedAnswer):
-        run.collector = SyncRun.Collector.UNKNOWN
-        return
+        finished, newest = [], None
     if newest is None:
         run.collector = SyncRun.Collector.UNKNOWN
-        return
-    worked = next((one for one in collections if one.good or one.partial), None)
-    run.collected_at = worked.started_at if worked else None
+        return None
     run.collector = _state(newest)
-    whole = next((one.started_at for one in collections if one.good), None)
+    run.collected_at = next((one.started_at for one in finished if one.good or one.partial), None)
+    whole_at = next((one.started_at for one in finished if one.good), None)
+    return Collecting(newest, tuple(events), whole_at)
+
+
+def record_outages(run: SyncRun, collecting: Collecting) -> None:
+    """Open and close outages; after the backup servers were recorded, whose names EM's events bear."""
+    uncollected = {} if collecting.newest.good else _uncollected(run, collecting)
     with transaction.atomic():
-        _record_outages(run, newest, uncollected, whole=whole or newest.started_at)
+        _record_outages(
+            run, collecting.newest, uncollected, whole=collecting.whole_at or collecting.newest.started_at
+        )
 
 
 def _state(newest: CollectionEntity) -> str:
@@ -44,22 +63,18 @@ def _state(newest: CollectionEntity) -> str:
     return SyncRun.Collector.PARTIAL if newest.partial else SyncRun.Collector.FAILED
 
 
-def _uncollected(
-    run: SyncRun, client: EnterpriseManagerClient, newest: CollectionEntity
-) -> dict[int | None, str]:
+def _uncollected(run: SyncRun, collecting: Collecting) -> dict[int | None, str]:
     """Backup server's id -> EM's words about it. None: it concerns all, or EM does not say which."""
-    if not newest.partial:
-        return {None: newest.message}
     sources = BackupServerSource.objects.filter(enterprise_manager=run.enterprise_manager_id, removed_at=None)
     names = {source.backup_server_id: source.name for source in sources}
     told: dict[int | None, str] = {}
-    for event in client.collection_events(newest.uid):
-        if event.state.casefold() in ("success", "completedsuccessfully", "none", ""):
+    for event in collecting.events:
+        if not event.failed:
             continue
         for server, name in names.items():
             if name and name.casefold() in event.text.casefold():
                 told.setdefault(server, event.text)
-    return told or {None: newest.message}
+    return told or {None: collecting.newest.message}
 
 
 def _record_outages(

@@ -30,7 +30,7 @@ from restorereports.models import EnterpriseManager, SyncRun
 from restorereports.models.credential import CredentialUnreadable
 from restorereports.runlog import log_as
 
-from .collectors import read_collectors
+from .collectors import Collecting, read_collectors, record_outages
 from .connection import connection_to
 from .gaps import after_failed, after_full, moment_of, read_to
 from .inventory import read_inventory
@@ -145,9 +145,11 @@ def _copy(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_pro
     if run.window_from_at is None:
         run.kind = SyncRun.Kind.FULL
     with EnterpriseManagerClient(connection_to(enterprise_manager), should_stop=should_stop) as client:
-        _record_reader(run, client)
+        collecting = _record_reader(run, client)
         names = _read_pages(run, client, found.seen, on_progress)
         _record_servers(run, client, names, found)
+        if collecting:
+            record_outages(run, collecting)
         if run.kind == SyncRun.Kind.FULL:
             _mark_missing(run, client, found)
         ask_unfinished(run, client, found.seen)
@@ -217,7 +219,7 @@ def window_from(enterprise_manager: EnterpriseManager) -> datetime | None:
     return min(newest, started_at) - timedelta(hours=settings.SYNC_OVERLAP_HOURS)
 
 
-def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> None:
+def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> Collecting | None:
     """Who reads, under which scope and clocks, and what EM itself collected; full runs find the role out."""
     run.account = client.username or run.enterprise_manager.username
     run.restore_scope = run.enterprise_manager.restore_scope
@@ -230,8 +232,9 @@ def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> None:
         .first()
     )
     run.role = before.role if before and run.kind == SyncRun.Kind.INCREMENTAL else client.infer_role()
-    read_collectors(run, client)
+    collecting = read_collectors(run, client)
     still_ours(run, **{name: getattr(run, name) for name in _READER})
+    return collecting
 
 
 _READER = (

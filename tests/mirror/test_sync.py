@@ -16,6 +16,7 @@ from restorereports.mirror.sync import sync
 from restorereports.models import (
     BackupServer,
     EnterpriseManager,
+    Inventory,
     Outcome,
     Reconciliation,
     RestoreSession,
@@ -68,7 +69,7 @@ def test_second_sync_of_the_same_data_writes_no_row_but_the_run(em: EnterpriseMa
         incremental = sync(em)
         full = sync(em, full=True)
 
-    assert written_tables(queries) == {row._meta.db_table for row in (SyncRun, Reconciliation)}
+    assert written_tables(queries) == {row._meta.db_table for row in (SyncRun, Reconciliation, Inventory)}
     assert counts(full) == (41, 0, 0, 41)
     assert incremental.seen == 4  # of two days, and the unfinished one by id
     assert incremental.asked_by_id == 1
