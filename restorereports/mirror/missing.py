@@ -22,12 +22,14 @@ class Seen:
 
     def __init__(self) -> None:
         self._bits = bytearray()
+        self.count = 0
 
     def add(self, ids: Iterable[int]) -> None:
         for id_ in ids:
             byte, bit = divmod(id_, 8)
             if byte >= len(self._bits):
                 self._bits.extend(bytes(byte + 4096 - len(self._bits)))
+            self.count += not self._bits[byte] >> bit & 1
             self._bits[byte] |= 1 << bit
 
     def __contains__(self, id_: int) -> bool:

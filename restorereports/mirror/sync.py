@@ -28,6 +28,7 @@ from restorereports.em.failures import (
 )
 from restorereports.models import EnterpriseManager, SyncRun
 from restorereports.models.credential import CredentialUnreadable
+from restorereports.models.restore_session import FINAL_STATE
 from restorereports.runlog import log_as
 
 from .collectors import Collecting, read_collectors, record_outages
@@ -173,24 +174,29 @@ def _read_pages(
 
 
 def _mark_missing(run: SyncRun, client: EnterpriseManagerClient, found: Found) -> None:
-    """What EM did not show: too old for it, or gone from the middle, and then asked for by id once more."""
-    asked, asking = 0, Asking(run, client, found.seen)
+    """What EM did not show: too old for it, or gone. Asked for by id first where it should be there, or never ended."""
+    counted = client.count_restore_sessions(since=None)
+    if counted is not None and counted > found.seen.count + max(ASK_BY_ID_LIMIT, found.seen.count // 10):
+        logger.warning("EM counts %d restore sessions and showed %d", counted, found.seen.count)
+        return  # the pages were not whole: nothing may count as gone, and the comparison shows the difference
     away = set(
         run.enterprise_manager.backup_server_sources.exclude(removed_at=None).values_list(
             "backup_server", flat=True
         )
     )
+    asked, asking = 0, Asking(run, client, found.seen)
     for sources in not_seen(run, found.seen):
         gone = []
         for source in sources:
             session = source.restore_session
+            removed = session.backup_server_id in away
             inside = run.oldest_at is not None and session.started_at >= run.oldest_at
-            if inside and session.backup_server_id not in away and asked < ASK_BY_ID_LIMIT:
+            if asked < ASK_BY_ID_LIMIT and not removed and (inside or session.state != FINAL_STATE):
                 asked += 1
                 if asking.ask(source.uid) is not Told.GONE:
                     continue
             gone.append(source)
-            if not inside and session.backup_server_id not in away:
+            if not inside and not removed:
                 found.newest_gone = max(found.newest_gone or session.started_at, session.started_at)
         if gone:
             mark_missing(run, gone, at=timezone.now())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import Q
 from django.utils import timezone
 
 from restorereports.em.client import EnterpriseManagerClient
@@ -19,7 +18,6 @@ from .receive import receive
 
 ASK_BY_ID_LIMIT = 200
 ASK_NO_RESULT_FOR = timedelta(hours=24)
-ASK_MISSING_AGAIN_AFTER = timedelta(hours=24)
 FAILURES_IN_A_ROW = 5  # so many, and it is EM that fails, not a few restore sessions that it cannot tell
 
 
@@ -36,10 +34,7 @@ def ask_unfinished(run: SyncRun, client: EnterpriseManagerClient, seen: Seen) ->
         still_ours(run, asked_by_id=run.asked_by_id, asked_up_to=run.asked_up_to)
         if asking.ask(uid) is Told.GONE:
             source = RestoreSessionSource.objects.select_related("restore_session").get(pk=source_id)
-            if source.missing_at is None:
-                mark_missing(run, [source], at=timezone.now())
-            else:  # asked again, and again gone: the next time in a day
-                RestoreSessionSource.objects.filter(pk=source_id).update(missing_at=timezone.now())
+            mark_missing(run, [source], at=timezone.now())
 
 
 class Told(Enum):
@@ -75,10 +70,13 @@ class Asking:
 
 
 def _to_ask(run: SyncRun, covered_from: datetime | None) -> list[tuple[int, str]]:
-    """(id, UID) of the sources to ask after, in turn. Found by indexes of the unfinished, not of the history."""
+    """(id, UID) of the sources to ask after, in turn. Found by indexes of the unfinished, not of the history.
+
+    What EM once said to be gone is not asked for again: a full run would see it.
+    """
     now = timezone.now()
-    sources = RestoreSessionSource.objects.filter(enterprise_manager=run.enterprise_manager_id).filter(
-        Q(missing_at=None) | Q(missing_at__lt=now - ASK_MISSING_AGAIN_AFTER)
+    sources = RestoreSessionSource.objects.filter(
+        enterprise_manager=run.enterprise_manager_id, missing_at=None
     )
     if covered_from is not None:
         sources = sources.filter(restore_session__started_at__lt=covered_from)
