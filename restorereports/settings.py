@@ -14,7 +14,8 @@ from typing import Any
 
 import environ
 from cryptography.fernet import Fernet, MultiFernet
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -28,6 +29,18 @@ def _number(name: str, default: int, *, at_least: int, at_most: int = 1_000_000)
     if not at_least <= value <= at_most:
         raise ImproperlyConfigured(f"{name} must be from {at_least} to {at_most}, not {value}.")
     return value
+
+
+def _addresses(name: str, text: str) -> list[str]:
+    found = [part for part in (one.strip() for one in text.split(",")) if part]
+    for address in found:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise ImproperlyConfigured(
+                f"{name} must be e-mail addresses separated by commas; {address!r} is none."
+            ) from None
+    return found
 
 
 def _key(name: str, generate: Any) -> str:
@@ -156,6 +169,7 @@ CELERY_TASK_ROUTES = {
     "restorereports.tasks.sync_enterprise_manager": {"queue": "sync"},
     "restorereports.tasks.render_report": {"queue": "reports"},
     "restorereports.tasks.deliver_due_reports": {"queue": "reports"},
+    "restorereports.tasks.send_due_alerts": {"queue": "reports"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -163,13 +177,25 @@ CELERY_TIMEZONE = "UTC"
 WAKE_UP_SECONDS = _number("WAKE_UP_SECONDS", 15, at_least=1, at_most=15)  # a lock is free within a minute
 
 
-def _beat(task: str, every: float) -> dict[str, Any]:
-    return {"task": f"restorereports.tasks.{task}", "schedule": every, "options": {"expires": every * 0.9}}
+PULSE_SECONDS = 2 * WAKE_UP_SECONDS  # a worker counts as silent after three minutes, whatever this is
+
+
+def _beat(task: str, every: float, *args: str, **options: str) -> dict[str, Any]:
+    return {
+        "task": f"restorereports.tasks.{task}",
+        "schedule": every,
+        "args": args,
+        "options": {"expires": every * 0.9} | options,
+    }
 
 
 CELERY_BEAT_SCHEDULE = {
     "find what is due to be synced": _beat("start_due_syncs", WAKE_UP_SECONDS),
     "find reports due to be rendered or mailed": _beat("start_due_reports", WAKE_UP_SECONDS),
+    "tell administrators what is not read": _beat("send_due_alerts", 60),
+    # To each kind of worker through the queue that only it takes: a pulse says that it takes up work.
+    "pulse of the workers for syncs": _beat("pulse", PULSE_SECONDS, "sync", queue="sync"),
+    "pulse of the workers for reports": _beat("pulse", PULSE_SECONDS, "reports", queue="reports"),
     "sweep what is expired in VAR_DIR": _beat("sweep_expired", timedelta(days=1).total_seconds()),
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
@@ -187,6 +213,15 @@ else:
     EMAIL_BACKEND = "restorereports.reports.mailbox.EmlBackend"
     EMAIL_FILE_PATH = str(VAR_DIR / "mail")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="restore-reports@localhost")
+# Told, beside the administrators, when an Enterprise Manager is not read for too long.
+ALERT_RECIPIENTS = _addresses("ALERT_RECIPIENTS", env.str("ALERT_RECIPIENTS", default=""))
+
+# --- Monitoring ------------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # without one there is no /metrics
+if METRICS_TOKEN and (len(METRICS_TOKEN) < 20 or not all("!" <= sign <= "~" for sign in METRICS_TOKEN)):
+    raise ImproperlyConfigured(
+        "METRICS_TOKEN must have at least 20 characters, printable ASCII without spaces."
+    )
 
 # --- People -------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "restorereports.User"
@@ -204,6 +239,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "restorereports.web.errors.csrf_failure"
 SECURE_SSL_REDIRECT = bool(TRUSTED_PROXY)
+# A probe on this machine asks without TLS and is shown nothing; /metrics stays behind TLS, for its token's sake.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if TRUSTED_PROXY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SECURE_REFERRER_POLICY = "same-origin"

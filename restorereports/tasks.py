@@ -13,8 +13,8 @@ from django.utils import timezone
 from restorereports.mirror.due import due_enterprise_managers, is_due
 from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
-from restorereports.models import EnterpriseManager
-from restorereports.reports import files, mail, render, schedule
+from restorereports.models import EnterpriseManager, Pulse
+from restorereports.reports import alerts, files, mail, render, schedule
 
 _shutting_down = threading.Event()
 
@@ -60,6 +60,19 @@ def render_report(report_id: int) -> None:
 @shared_task
 def deliver_due_reports() -> None:
     mail.deliver_due(as_of=timezone.now())
+
+
+@shared_task
+def send_due_alerts() -> None:
+    as_of = timezone.now()
+    alerts.raise_alerts(as_of=as_of)
+    alerts.deliver_alerts(as_of=as_of)
+
+
+@shared_task
+def pulse(worker: str) -> None:
+    """`worker` is a Pulse.Worker: beat lives, and a worker of this kind takes up what it sends."""
+    Pulse.objects.update_or_create(worker=worker, defaults={"at": timezone.now()})
 
 
 @shared_task

@@ -12,7 +12,9 @@ from restorereports.celery import app
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.mirror.lock import AlreadyRunning
-from restorereports.models import EnterpriseManager, Report, RestoreSession, SyncRun
+from restorereports.models import Alert, EnterpriseManager, Pulse, Report, RestoreSession, SyncRun
+from restorereports.models.pulse import silent_since
+from tests.factories import make_enterprise_manager, make_run
 
 
 @pytest.fixture
@@ -104,6 +106,44 @@ def test_a_report_is_rendered_mails_are_looked_for_and_leftovers_swept(db) -> No
 
     report.refresh_from_db()
     assert report.status == Report.Status.READY
+
+
+def test_a_pulse_is_written_once_per_kind_of_worker_and_moves_on(db) -> None:
+    before = timezone.now()
+    Pulse.objects.create(worker="sync", at=before - timedelta(hours=1))
+
+    for worker in ("sync", "reports", "sync"):
+        tasks.pulse(worker)
+
+    assert sorted(Pulse.objects.values_list("worker", flat=True)) == ["reports", "sync"]
+    assert all(pulse.at >= before for pulse in Pulse.objects.all())
+    assert silent_since(timezone.now()) == {}
+
+
+def test_each_kind_of_worker_gets_its_pulse_through_its_own_queue() -> None:
+    pulses = [
+        entry
+        for entry in settings.CELERY_BEAT_SCHEDULE.values()
+        if entry["task"] == "restorereports.tasks.pulse"
+    ]
+
+    assert {entry["args"]: entry["options"]["queue"] for entry in pulses} == {
+        (worker,): worker for worker in Pulse.Worker.values
+    }
+    assert all(entry["schedule"] == 30 for entry in pulses)
+
+
+def test_alerts_are_raised_and_mailed_by_one_wake_up(db, settings, tmp_path) -> None:
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    settings.EMAIL_BACKEND = "restorereports.reports.mailbox.EmlBackend"
+    settings.ALERT_RECIPIENTS = ["duty@example.test"]
+    make_run(make_enterprise_manager(), started_at=timezone.now() - timedelta(days=4))
+
+    tasks.send_due_alerts()
+    tasks.send_due_alerts()
+
+    assert Alert.objects.get().sent_at is not None
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_every_beat_entry_and_route_names_a_task() -> None:

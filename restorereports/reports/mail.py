@@ -170,28 +170,36 @@ def _record_sent(delivery: Delivery, refused: list[str], as_of: datetime) -> Non
 
 
 def _send(delivery: Delivery, report: Report, as_of: datetime) -> list[str]:
-    """The recipients that the server refused while it took the mail for the others."""
+    return send(message_of(delivery, report, as_of=as_of))
+
+
+def send(message: EmailMultiAlternatives) -> list[str]:
+    """The recipients that the server refused while it took the mail for the others.
+
+    OSError or SMTPException when it took it for none.
+    """
     smtp = "django.core.mail.backends.smtp.EmailBackend"
     ours = f"{SmtpBackend.__module__}.{SmtpBackend.__name__}" if smtp == settings.EMAIL_BACKEND else None
     connection = get_connection(backend=ours)
-    message = message_of(delivery, report, as_of=as_of)
     message.connection = connection
     message.send()
     return sorted(getattr(connection, "refused", {}))
 
 
+def headers_of(name: str) -> dict[str, str]:
+    """Of a mail that a program wrote; `name` is the same at every try, so that mailboxes know a second copy."""
+    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
+    return {"Message-ID": f"<{name}@{domain}>", "Auto-Submitted": "auto-generated"}
+
+
 def message_of(delivery: Delivery, report: Report, *, as_of: datetime) -> EmailMultiAlternatives:
     """The mail: key figures as text and HTML, the PDF attached. No VM name stands in its subject."""
     context = _context(delivery, report)
-    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
     message = EmailMultiAlternatives(
         subject=context["subject"],
         body=render_to_string("reports/mail.txt", context),
         to=delivery.schedule.addresses(),
-        headers={
-            "Message-ID": f"<delivery-{delivery.pk}.{report}.{report.sha256[:16]}@{domain}>",
-            "Auto-Submitted": "auto-generated",
-        },
+        headers=headers_of(f"delivery-{delivery.pk}.{report}.{report.sha256[:16]}"),
     )
     message.attach_alternative(render_to_string("reports/mail.html", context), "text/html")
     message.attach(report.file_name, path_of(report).read_bytes(), "application/pdf")
