@@ -7,6 +7,7 @@ from .views import (
     account,
     enterprise_manager,
     enterprise_manager_add,
+    monitoring,
     report,
     report_schedule,
     restore_session,
@@ -55,5 +56,7 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("login/", account.log_in, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("metrics", monitoring.metrics, name="metrics"),
     path("welcome/<str:token>/", account.welcome, name="welcome"),
 ]
