@@ -39,13 +39,14 @@ from restorereports.em.inventory import (
 )
 from restorereports.em.logon import LogonSession
 from restorereports.em.markup import children, local_name
-from restorereports.em.paging import Item, Page, Sheet, read_count, read_sheet, walk
+from restorereports.em.paging import Ask, Item, Page, Sheet, read_count, read_sheet
 from restorereports.em.query import (
     all_of,
     condition,
     query_path,
     since_filter,
 )
+from restorereports.em.stretches import walk_by_time
 
 __all__ = ["Connection", "EnterpriseManagerClient", "Page", "normalise_url"]
 
@@ -69,7 +70,11 @@ class EnterpriseManagerClient(LogonSession):
     ) -> Iterator[Page[RestoreSessionEntity]]:
         """The restore sessions created at or after `since` (aware; None: all), oldest first, page by page."""
         return self._pages(
-            "RestoreSession", read_restore_session, filter_=since_filter(since), page_size=page_size
+            "RestoreSession",
+            read_restore_session,
+            lambda session: session.started_at,
+            since=since,
+            page_size=page_size,
         )
 
     def count_restore_sessions(self, *, since: datetime | None) -> int | None:
@@ -116,7 +121,11 @@ class EnterpriseManagerClient(LogonSession):
     ) -> Iterator[Page[VmRestorePointEntity]]:
         """The restore points of VMs created at or after `since` (aware; None: all), oldest first."""
         return self._pages(
-            "VmRestorePoint", read_vm_restore_point, filter_=since_filter(since), page_size=page_size
+            "VmRestorePoint",
+            read_vm_restore_point,
+            lambda point: point.created_at,
+            since=since,
+            page_size=page_size,
         )
 
     def vm_restore_points_named(
@@ -129,7 +138,13 @@ class EnterpriseManagerClient(LogonSession):
         filter_ = all_of(
             condition("BackupServerUid", "==", backup_server_uid), condition("VmDisplayName", "==", vm_name)
         )
-        return self._pages("VmRestorePoint", read_vm_restore_point, filter_=filter_, page_size=page_size)
+        return self._pages(
+            "VmRestorePoint",
+            read_vm_restore_point,
+            lambda point: point.created_at,
+            also=filter_,
+            page_size=page_size,
+        )
 
     def vm_restore_point(self, uid: str) -> VmRestorePointEntity | None:
         """One restore point of a VM by its UID; None when EM no longer knows it. ValueError for what is no UID."""
@@ -172,20 +187,35 @@ class EnterpriseManagerClient(LogonSession):
             return True
 
     def _pages(
-        self, type_: str, read: Callable[[etree._Element], Item], *, filter_: str, page_size: int
+        self,
+        type_: str,
+        read: Callable[[etree._Element], Item],
+        moment_of: Callable[[Item], datetime],
+        *,
+        since: datetime | None = None,
+        also: str = "",
+        page_size: int,
     ) -> Iterator[Page[Item]]:
-        """All rows of one type that pass the filter, oldest first."""
+        """All rows of one type created since then that pass the filter `also`, oldest first."""
         if page_size < 1:
             raise ValueError("A page holds at least one row.")
 
-        def ask(number: int, beyond: bool) -> Sheet[Item] | None:
-            path = query_path(
-                type_, sort_asc="CreationTime", page_size=page_size, page=number, filter_=filter_
+        def ask_from(begin: datetime | None) -> Ask[Item]:
+            filter_ = all_of(*filter(None, (also, since_filter(begin or since))))
+            return lambda number, beyond: self._sheet(
+                query_path(type_, sort_asc="CreationTime", page_size=page_size, page=number, filter_=filter_),
+                beyond=beyond,
+                read=lambda root: read_sheet(root, type_=type_, read=read),
             )
-            root = self._get_unless(path, gone=_GONE) if beyond else self._get(path)
-            return None if root is None else read_sheet(root, type_=type_, read=read)
 
-        return walk(ask, page_size=page_size)
+        return walk_by_time(ask_from, page_size=page_size, moment_of=moment_of)
+
+    def _sheet(
+        self, path: str, *, beyond: bool, read: Callable[[etree._Element], Sheet[Item]]
+    ) -> Sheet[Item] | None:
+        """One page; beyond the announced end it may be missing: None."""
+        root = self._get_unless(path, gone=_GONE) if beyond else self._get(path)
+        return None if root is None else read(root)
 
     def _one(self, type_: str, uid: str, read: Callable[[etree._Element], Item]) -> Item | None:
         """One row by its UID; None when it is gone. UnexpectedAnswer for another row than that."""

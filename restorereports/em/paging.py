@@ -1,4 +1,4 @@
-"""Walks EM's pages of rows of one type, one in memory at a time, to the true end and never for ever.
+"""Walks EM's numbered pages of rows of one type, one in memory at a time, to the true end and never for ever.
 
 EM keeps no snapshot between pages and gives no total of rows; its `PagesCount` may be 0, absent or wrong.
 EM's page: "Page Size and Page" (pagesize_and_page). Links are not followed: their host is what EM believes
@@ -37,12 +37,14 @@ class Page(Generic[Item]):
     """One page; `restarted`: the walk began again, and the rows of the pages before come again.
 
     `number` counts from 1; `pages_count` is the best that is known by now, and may change from page to page.
+    `is_last`: EM announces no more, and the page is not full.
     """
 
     number: int
     pages_count: int
     items: tuple[Item, ...]
     restarted: bool
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +122,9 @@ def walk(ask: Ask[Item], *, page_size: int) -> Iterator[Page[Item]]:
             raise UnexpectedAnswer(f"{announced} pages were announced, but pages up to {number} are empty.")
         announced = announced if sheet.pages_count is None else sheet.pages_count
         announced = max(announced, number) if beyond else announced
-        yield Page(number, max(announced, number), sheet.items, restarted)
-        if number >= announced and not _is_full(sheet, page_size=page_size):
+        is_last = number >= announced and not _is_full(sheet, page_size=page_size)
+        yield Page(number, max(announced, number), sheet.items, restarted, is_last)
+        if is_last:
             return
         before, restarted = frozenset(item.uid for item in sheet.items), False
         number += 1

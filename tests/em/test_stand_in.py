@@ -218,23 +218,23 @@ Arm = Callable[[Faults], object]
 @pytest.mark.parametrize(
     "arm",
     [
-        lambda faults: faults.drop_logon_sessions(path="page=3"),
-        lambda faults: [faults.drop_logon_sessions(path=f"page={page}") for page in (2, 4, 6)],
-        lambda faults: faults.answer(503, path="page=2", retry_after=1, count=3),
-        lambda faults: faults.answer(500, path="page=2", body="empty"),
-        lambda faults: faults.answer(502, path="page=2", body="html"),
-        lambda faults: faults.html(path="page=3"),
+        lambda faults: faults.drop_logon_sessions(path="page=", nth=3),
+        lambda faults: [faults.drop_logon_sessions(path="page=", nth=page) for page in (2, 4, 6)],
+        lambda faults: faults.answer(503, path="page=", nth=2, retry_after=1, count=3),
+        lambda faults: faults.answer(500, path="page=", nth=2, body="empty"),
+        lambda faults: faults.answer(502, path="page=", nth=2, body="html"),
+        lambda faults: faults.html(path="page=", nth=3),
         lambda faults: faults.html(path="/api/", method="GET"),
-        lambda faults: faults.error_with_200(path="page=2"),
-        lambda faults: faults.truncate(path="page=2", count=2),
-        lambda faults: faults.truncate(keep=0, path="page=2"),
-        lambda faults: faults.garble(path="page=2"),
-        lambda faults: faults.slow(0.3, path="page=2"),
-        lambda faults: faults.reset(path="page=2", count=3),
+        lambda faults: faults.error_with_200(path="page=", nth=2),
+        lambda faults: faults.truncate(path="page=", nth=2, count=2),
+        lambda faults: faults.truncate(keep=0, path="page=", nth=2),
+        lambda faults: faults.garble(path="page=", nth=2),
+        lambda faults: faults.slow(0.3, path="page=", nth=2),
+        lambda faults: faults.reset(path="page=", nth=2, count=3),
         lambda faults: faults.bom(path="/api", count=None),
         lambda faults: faults.pages_count(1, path="/query", count=None),
-        lambda faults: faults.pages_count(1, path="page=3"),
-        lambda faults: faults.pages_count(99, path="page=7"),
+        lambda faults: faults.pages_count(1, path="page=", nth=3),
+        lambda faults: faults.pages_count(99, path="page=", nth=7),
         lambda faults: faults.reset(method="DELETE"),
         lambda faults: faults.answer(500, method="DELETE"),
     ],
@@ -271,13 +271,15 @@ def test_a_passing_fault_loses_no_row(server: StandInServer, history: World, arm
 @pytest.mark.parametrize(
     ("arm", "failure"),
     [
-        (lambda faults: faults.answer(503, path="page=2", count=None), ServerFailing),
-        (lambda faults: faults.html(path="page=2", count=None), UnexpectedAnswer),
-        (lambda faults: faults.error_with_200(path="page=2", count=None), UnexpectedAnswer),
-        (lambda faults: faults.garble(path="page=2", count=None), UnexpectedAnswer),
-        (lambda faults: faults.answer(400, path="page=2"), UnexpectedAnswer),
+        (lambda faults: faults.answer(503, path="page=", nth=2, count=None), ServerFailing),
+        (lambda faults: faults.html(path="page=", nth=2, count=None), UnexpectedAnswer),
+        (lambda faults: faults.error_with_200(path="page=", nth=2, count=None), UnexpectedAnswer),
+        (lambda faults: faults.garble(path="page=", nth=2, count=None), UnexpectedAnswer),
+        (lambda faults: faults.answer(400, path="page=", nth=2), UnexpectedAnswer),
         (
-            lambda faults: faults.body(b"{}", content_type="application/json", path="page=2", count=None),
+            lambda faults: faults.body(
+                b"{}", content_type="application/json", path="page=", nth=2, count=None
+            ),
             UnexpectedAnswer,
         ),
     ],
@@ -301,8 +303,8 @@ def test_rows_that_come_between_two_pages_push_no_other_row_out() -> None:
     for minute in range(20):
         world.add_session(created_at=NOW - timedelta(minutes=60 - minute))
     with StandInServer(world, tls=False) as server:
-        server.faults.call(lambda: world.add_session(created_at=NOW), path="page=2")
-        server.faults.call(lambda: world.add_session(created_at=late), path="page=4")
+        server.faults.call(lambda: world.add_session(created_at=NOW), path="page=", nth=2)
+        server.faults.call(lambda: world.add_session(created_at=late), path="page=", nth=4)
 
         uids = {entity.uid for entity in mirrored(server, page_size=5)}
 
@@ -310,18 +312,31 @@ def test_rows_that_come_between_two_pages_push_no_other_row_out() -> None:
     assert len(uids) == 21
 
 
-def test_rows_that_go_between_two_pages_begin_the_walk_again() -> None:
+def read_while_rows_go(gone: slice) -> tuple[list[str], list[str], bool]:
+    """22 rows in pages of 5; some go before the second page is read, and the number of pages stays at 5."""
     world = World.empty(now=lambda: NOW)
-    records = [world.add_session(created_at=NOW - timedelta(minutes=60 - minute)) for minute in range(20)]
+    records = [world.add_session(created_at=NOW - timedelta(minutes=60 - minute)) for minute in range(22)]
     with StandInServer(world, tls=False) as server:
-        for one in records[:5]:
-            server.faults.call(functools.partial(world.remove_session, one.uid), path="page=2")
+        for one in records[gone]:
+            server.faults.call(functools.partial(world.remove_session, one.uid), path="page=", nth=2)
         with client_of(server) as client:
             pages = list(client.restore_session_pages(since=None, page_size=5))
+    uids = [item.uid for page in pages for item in page.items]
+    return [record.uid for record in records], uids, any(page.restarted for page in pages)
 
-    begun_again = [page.restarted for page in pages].index(True)
-    uids = [item.uid for page in pages[begun_again:] for item in page.items]
-    assert uids == [record.uid for record in records[5:]]
+
+def test_rows_that_go_between_two_pages_pull_no_other_row_out() -> None:
+    records, uids, restarted = read_while_rows_go(slice(2, 4))
+
+    assert uids == records
+    assert not restarted
+
+
+def test_where_the_last_row_read_has_gone_the_walk_begins_again_and_loses_none() -> None:
+    records, uids, restarted = read_while_rows_go(slice(3, 5))
+
+    assert uids == records[:5] + records[:3] + records[5:]
+    assert restarted
 
 
 def test_an_idle_logon_session_is_opened_anew() -> None:
