@@ -3,15 +3,17 @@
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from restorereports.management.chosen import enterprise_managers
 from restorereports.management.progress import Progress
 from restorereports.mirror.lock import AlreadyRunning, CannotStart
 from restorereports.mirror.sync import sync
-from restorereports.models import EnterpriseManager, SyncRun
+from restorereports.models import EnterpriseManager, Reconciliation, SyncRun
 
 WAIT_FOR_LOCK_SECONDS = 60  # by then the lock of a killed run is free
 
@@ -47,12 +49,18 @@ class Command(BaseCommand):
             except CannotStart as reason:
                 self.stdout.write(str(reason))
                 return False
+            except DatabaseError as failure:
+                self.stderr.write(
+                    f"{name}: the database could not be written ({failure}). Look at its disk and its log; "
+                    "the next sync goes on."
+                )
+                return False
         self.stdout.write(
             f"{name}: {run.get_status_display().lower()}, {run.kind}, seen {run.seen}, new {run.new}, "
             f"changed {run.changed}, unchanged {run.unchanged}"
         )
-        if run.error:
-            self.stdout.write(f"  {run.error}")
+        for line in _told(run):
+            self.stdout.write(f"  {line}")
         return run.status == SyncRun.Status.GOOD
 
     def _when_free(
@@ -73,3 +81,31 @@ class Command(BaseCommand):
                     raise
                 progress.waiting()
                 time.sleep(1)
+
+
+def _told(run: SyncRun) -> Iterator[str]:
+    """What a person should know besides the counts."""
+    if run.error:
+        yield run.error
+    if run.unanswered:
+        yield f"Enterprise Manager could not tell {run.unanswered} restore session(s); they are asked for again."
+    if run.status != SyncRun.Status.GOOD or run.kind != SyncRun.Kind.FULL:
+        return
+    enterprise_manager = EnterpriseManager.objects.get(pk=run.enterprise_manager_id)
+    if oldest := enterprise_manager.oldest_received_at:
+        yield f"EM returned history back to {oldest:%Y-%m-%d %H:%M:%S} UTC; nothing older can be recovered."
+    for gap in enterprise_manager.gaps.filter(closed_run=run).lost():
+        yield (
+            f"Gap: restore sessions from {gap.from_at:%Y-%m-%d %H:%M:%S} to {gap.to_at:%Y-%m-%d %H:%M:%S} UTC may be "
+            f"missing ({gap.get_cause_display()})."
+        )
+    found = Reconciliation.objects.filter(run=run).first()
+    if found and found.state == Reconciliation.State.EQUAL:
+        yield f"Reconciled: EM lists {found.listed} of the last 30 days, as many are here."
+    elif found and found.state == Reconciliation.State.DIFFERENT:
+        yield (
+            f"Not reconciled: {found.only_em_count} only in EM, {found.only_mirror_count} only here; EM counts "
+            f"{found.counted}, here {found.mirrored}."
+        )
+    elif found:
+        yield f"{found.get_state_display()}. {found.error}".strip()
