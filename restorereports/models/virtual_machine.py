@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -10,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .account import Reader
+from .inventory import Presence
 
 
 def name_key(name: str) -> str:
@@ -20,6 +22,10 @@ def name_key(name: str) -> str:
 class VirtualMachineQuerySet(models.QuerySet["VirtualMachine"]):
     def visible_to(self, reader: Reader) -> Self:
         return self if reader.is_active else self.none()
+
+    def protected_at(self, moment: datetime) -> Self:
+        """Those with a restore point at this moment, each once, through whichever Enterprise Manager (rule 8)."""
+        return self.filter(pk__in=Presence.objects.at(moment).values("virtual_machine"))
 
 
 class VirtualMachine(models.Model):
