@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .account import Reader
 from .backup_server import BackupServerSource
-from .virtual_machine import VirtualMachine, name_key
+from .virtual_machine import VirtualMachine, VirtualMachineAlias, name_key
 
 FINAL_STATE = "Stopped"
 VM_SORT_LENGTH = 100
@@ -59,12 +59,18 @@ class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
         return self.filter(Exists(sources), backup_server__in=servers)
 
     def with_vm_containing(self, text: str) -> Self:
-        """VM name contains the text, case ignored; the few VM names are searched, not the many rows."""
-        return self.filter(virtual_machine__in=VirtualMachine.objects.filter(name__icontains=text))
+        """VM's present or former name contains the text, case ignored; the few names are searched, not the many rows."""
+        return self._of(name__icontains=text)
 
     def with_vm_named(self, name: str) -> Self:
-        """VM name equals exactly, on whichever backup server."""
-        return self.filter(virtual_machine__in=VirtualMachine.objects.filter(name_key=name_key(name)))
+        """VM's present or a former name equals exactly, on whichever backup server."""
+        return self._of(name_key=name_key(name))
+
+    def _of(self, **called: str) -> Self:
+        """Of VMs that bear or bore such a name; a union, because with OR neither table's index would serve."""
+        bear = VirtualMachine.objects.filter(**called).values("pk")
+        bore = VirtualMachineAlias.objects.filter(**called).values("virtual_machine")
+        return self.filter(virtual_machine__in=bear.union(bore))
 
     def carried_into(self, start: datetime, end: datetime) -> Self:
         """Started before the period and ended inside it: listed, never counted."""
