@@ -36,7 +36,9 @@ class Alert(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
-    closed_at = models.DateTimeField(null=True)  # a good sync came before the mail went out
+    closed_at = models.DateTimeField(
+        null=True
+    )  # a good sync, or a worse alert, came before the mail went out
     error = models.TextField(blank=True)
 
     objects = AlertQuerySet.as_manager()
