@@ -52,7 +52,8 @@ class Answer:
 class Download:
     """A long answer, read piece by piece; `head` is the answer with its first piece as the body.
 
-    A failed answer is whole in `head`. Close it, or read it to its end.
+    EM has the time of a whole answer to begin, then the time-out of a read for each piece (128 KiB). A failed
+    answer is whole in `head`. Close it, also when it was read to its end.
     """
 
     def __init__(self, head: Answer, *, read: Callable[[], bytes], line: Line, seconds: float) -> None:
@@ -136,7 +137,8 @@ class Transport:
 
     def _begun(self, line: Line, path: str, headers: dict[str, str]) -> Download:
         asked_at = datetime.now(UTC)
-        response = self._sent(line, "GET", path, headers)
+        patience = self._connection.answer_timeout  # EM may gather a long list before its first byte
+        response = self._sent(line, "GET", path, headers, read_timeout=patience)
         answered_at = datetime.now(UTC)
         if response.status_code == 200:
             _refuse_packed(response)
@@ -148,7 +150,12 @@ class Transport:
         head = _answer(response, body, asked_at=asked_at, answered_at=answered_at)
 
         def read() -> bytes:
-            return self._within(lambda: next(pieces, b""), should_stop=self._should_stop, abort=line.cut)
+            return self._within(
+                lambda: next(pieces, b""),
+                seconds=self._connection.read_timeout,
+                should_stop=self._should_stop,
+                abort=line.cut,
+            )
 
         return Download(head, read=read, line=line, seconds=self._connection.answer_timeout * DOWNLOAD_TIMES)
 
@@ -170,13 +177,22 @@ class Transport:
             failure = self._in_our_words(error)
         raise failure
 
-    def _sent(self, line: Line, method: str, path: str, headers: dict[str, str]) -> requests.Response:
+    def _sent(
+        self,
+        line: Line,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        *,
+        read_timeout: float | None = None,
+    ) -> requests.Response:
         connection = self._connection
+        read_timeout = connection.read_timeout if read_timeout is None else read_timeout
         return line.http.request(
             method,
             connection.url + path,
             headers={"Accept": "application/xml", "Accept-Encoding": "identity", **headers},
-            timeout=(connection.connect_timeout, connection.read_timeout),
+            timeout=(connection.connect_timeout, read_timeout),
             proxies={"http": connection.proxy, "https": connection.proxy} if connection.proxy else {},
             allow_redirects=False,
             stream=True,

@@ -24,6 +24,7 @@ from restorereports.em.failures import (
 )
 from tests.em.scripted_server import (
     XMLNS,
+    Asked,
     Reply,
     ScriptedServer,
     error,
@@ -296,8 +297,25 @@ def test_a_silent_server_in_the_middle_meets_the_read_time_out(
 ) -> None:
     em.on("GET", LIST, poured(million_bytes(), length=20_000_000, hang=3))
 
-    with pytest.raises(Unreachable, match="time-out"):
+    with pytest.raises(Unreachable, match=r"No complete answer within 0\.5 seconds"):
         listed(em, client_of, read_timeout=0.5)
+
+
+def test_a_list_may_begin_later_than_the_read_time_out(em: ScriptedServer, client_of: ClientOf) -> None:
+    def late(asked: Asked) -> Reply:
+        time.sleep(1)
+        return Reply(references(ref(1)))
+
+    em.on("GET", LIST, late)
+
+    assert listed(em, client_of, read_timeout=0.3) == ["1"]
+
+
+def test_a_list_that_does_not_begin_at_all_is_given_up(em: ScriptedServer, client_of: ClientOf) -> None:
+    em.on("GET", LIST, Reply(raw=lambda opened: time.sleep(3)))
+
+    with pytest.raises(Unreachable, match="within"):
+        listed(em, client_of, read_timeout=0.3, answer_timeout=0.6, tries=1)
 
 
 def test_a_list_may_take_longer_than_an_answer_but_not_for_ever(
