@@ -123,7 +123,9 @@ def test_xml_that_is_garbled_or_ends_too_early_is_asked_again_and_never_stored(
 
     assert end_of(run) == ("failed", "unexpected_answer")
     assert PAGE_SIZE < RestoreSession.objects.count() <= 2 * PAGE_SIZE
-    assert "An answer of Enterprise Manager could not be used: The answer is cut off or is not XML" in told(em)
+    assert "An answer of Enterprise Manager could not be used: The answer is cut off or is not XML" in told(
+        em
+    )
 
     spoilt.count = 0
     arm(1)
@@ -132,7 +134,9 @@ def test_xml_that_is_garbled_or_ends_too_early_is_asked_again_and_never_stored(
     assert len(pauses) == 1
 
 
-def test_a_web_page_with_status_200_is_no_answer(em, server: StandInServer, shown: Shown, pauses, told) -> None:
+def test_a_web_page_with_status_200_is_no_answer(
+    em, server: StandInServer, shown: Shown, pauses, told
+) -> None:
     page = server.faults.html(200, path=ROWS, nth=2, count=None)
     run = sync(em)
     assert end_of(run) == ("failed", "unexpected_answer")
