@@ -1,6 +1,7 @@
 """add_em, check_em, sync: what they accept, what they print, how they exit."""
 
 import io
+from datetime import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -149,6 +150,30 @@ def test_plain_http_needs_to_be_allowed(db, monkeypatch) -> None:
     )
 
     assert EnterpriseManager.objects.get().url == "http://em.example.test:9398"
+
+
+def test_scope_and_time_of_the_full_sync(db, monkeypatch) -> None:
+    monkeypatch.setenv("EM_PASSWORD", "mirror")
+    rest = ("em.example.test", "--username", "u", "--password-env", "EM_PASSWORD")
+
+    run("add_em", "em", *rest, "--restore-scope", "custom", "--full-sync-at", "02:30")
+    run("add_em", "silent", *rest)
+
+    em, silent = EnterpriseManager.objects.order_by("pk")
+    assert (em.restore_scope, em.full_sync_at) == ("custom", time(2, 30))
+    assert (silent.restore_scope, silent.full_sync_at) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--restore-scope", "most"), ("--full-sync-at", "2:30"), ("--full-sync-at", "24:00")]
+)
+def test_a_wrong_scope_or_time_of_day_is_refused(db, monkeypatch, wrong: tuple[str, str]) -> None:
+    monkeypatch.setenv("EM_PASSWORD", "mirror")
+
+    with pytest.raises(CommandError, match=f"(?i){wrong[0]}"):
+        run("add_em", "em", "em.example.test", "--username", "u", "--password-env", "EM_PASSWORD", *wrong)
+
+    assert not EnterpriseManager.objects.exists()
 
 
 def test_check_names_cause_and_remedy_and_exits_with_1(added, server, capsys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 from typing import Any
 
 import pytest
@@ -162,3 +163,18 @@ def test_a_name_that_was_taken_meanwhile(admin_page: Client, server: StandInServ
 def test_auditors_may_not(page: Client, server: StandInServer) -> None:
     for address in (ADD, TEST, SAVE):
         assert page.post(address, _fields(server)).status_code == 403
+
+
+def test_scope_and_time_of_the_full_sync_last_through_the_steps(
+    admin_page: Client, server: StandInServer
+) -> None:
+    admin_page.post(ADD, _fields(server, restore_scope="full", full_sync_at="02:30"))
+    html = admin_page.get(ADD).content.decode()
+    assert '<option value="full" selected>' in html
+    assert 'value="02:30"' in html
+
+    admin_page.post(TEST, {"trust": "pin", "word": "pin"})
+    admin_page.post(SAVE)
+
+    em = EnterpriseManager.objects.get()
+    assert (em.restore_scope, em.full_sync_at) == ("full", time(2, 30))

@@ -1,6 +1,9 @@
 """`manage.py add_em`: add an Enterprise Manager from the command line."""
 
+import argparse
 import os
+import re
+from datetime import time
 from getpass import getpass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,13 @@ from django.utils import timezone
 from restorereports.mirror.address import normalise_url
 from restorereports.mirror.certificate import normalise_fingerprint, validate_ca_pem
 from restorereports.models import EnterpriseManager
+
+
+def _time_of_day(text: str) -> time:
+    """`02:30`; anything else is refused."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time of day; write it like 02:30")
+    return time.fromisoformat(text)
 
 
 class Command(BaseCommand):
@@ -28,6 +38,19 @@ class Command(BaseCommand):
         trust.add_argument("--ca-file", metavar="PEM", help="CA certificates that signed EM's certificate")
         trust.add_argument("--pin", metavar="SHA256", help="fingerprint of EM's certificate")
         parser.add_argument("--allow-plain-http", action="store_true")
+        scopes = [scope for scope in EnterpriseManager.RestoreScope.values if scope]
+        parser.add_argument(
+            "--restore-scope",
+            choices=scopes,
+            default="",
+            help="what the account may restore: full or custom; EM does not say, so it must be declared",
+        )
+        parser.add_argument(
+            "--full-sync-at",
+            metavar="HH:MM",
+            type=_time_of_day,
+            help="daily full sync at, in TIME_ZONE; without it spread by itself between 00:00 and 06:00",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if EnterpriseManager.objects.filter(name=options["name"]).exists():
@@ -39,6 +62,8 @@ class Command(BaseCommand):
             username=options["username"],
             ca_pem=self._ca_pem(options["ca_file"]),
             allow_plain_http=options["allow_plain_http"],
+            restore_scope=options["restore_scope"],
+            full_sync_at=options["full_sync_at"],
         )
         try:
             enterprise_manager.url = normalise_url(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -33,7 +34,15 @@ class EnterpriseManagerForm(forms.ModelForm):
 
     class Meta:
         model = EnterpriseManager
-        fields = ["name", "url", "username", "interval_minutes", "allow_plain_http"]
+        fields = [
+            "name",
+            "url",
+            "username",
+            "restore_scope",
+            "interval_minutes",
+            "full_sync_at",
+            "allow_plain_http",
+        ]
         help_texts = {
             "name": gettext_lazy("Shown on every row; can be changed later."),
             "url": gettext_lazy("Host, or https://host:9398. Enterprise Manager’s REST API answers on 9398."),
@@ -41,6 +50,10 @@ class EnterpriseManagerForm(forms.ModelForm):
                 "As DOMAIN\\user or user@domain. A Portal User with the full restore scope is enough."
             ),
             "interval_minutes": gettext_lazy("EM itself collects from backup servers every 15 minutes."),
+            "restore_scope": gettext_lazy(
+                "What the account may restore, as EM’s settings have it. EM does not say, so it must be declared: "
+                "with a part of it EM leaves out restore sessions, and every report says so."
+            ),
             "allow_plain_http": gettext_lazy(
                 "Only for http:// addresses: the password and all names then travel unencrypted."
             ),
@@ -48,6 +61,7 @@ class EnterpriseManagerForm(forms.ModelForm):
         widgets: dict[str, forms.Widget] = {
             "url": forms.TextInput({"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
             "username": forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+            "full_sync_at": forms.TimeInput({"type": "time"}, format="%H:%M"),
         }
 
     def __init__(self, *args: Any, password_kept: bool, **kwargs: Any) -> None:
@@ -61,7 +75,13 @@ class EnterpriseManagerForm(forms.ModelForm):
             if password_kept
             else _("Kept encrypted, never shown again.")
         )
-        self.order_fields(["name", "url", "username", "password", "interval_minutes", "allow_plain_http"])
+        self.fields["full_sync_at"].help_text = (
+            _(
+                "Time of day in %s, where this installation is. Empty: spread by itself between 00:00 and 06:00."
+            )
+            % settings.TIME_ZONE
+        )
+        self.order_fields(["name", "url", "username", "password", *self.Meta.fields[3:]])
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
