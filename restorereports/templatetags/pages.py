@@ -17,11 +17,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from restorereports import wording
-from restorereports.models import Delivery, Outcome, Report, RestoreSession, SyncRun
+from restorereports.models import (
+    Delivery,
+    Gap,
+    Inventory,
+    Outcome,
+    Reconciliation,
+    Report,
+    RestoreSession,
+    SyncRun,
+)
+from restorereports.models.completeness import Completeness, Verdict
 
 register = template.Library()
 register.filter("name_text", wording.name_text)
 
+LARGEST_SKEW = 60  # seconds between two clocks that need no word
 LONGEST_ADDRESS = 3500  # the web server refuses request lines of more than 4,094 bytes
 # columns that people want newest, longest or latest first
 FIRST_DESCENDING = frozenset({"started_at", "duration_ms", "ended_at"})
@@ -34,6 +45,7 @@ _RESULTS = {
     Outcome.NO_RESULT: ("none", "noresult"),
     Outcome.OTHER: ("none", "other"),
     Outcome.RUNNING: ("info", "running"),
+    Outcome.UNKNOWN: ("doubt", "doubt"),
 }
 _RUNS = {
     SyncRun.Status.RUNNING: ("info", "running"),
@@ -193,14 +205,124 @@ def differing(text: str, other: str) -> SafeString:
 @register.simple_tag
 def clock_skew(seconds: float) -> SafeString:
     """How far EM's clock is from ours; more than a minute is a warning."""
+    return _skew(
+        seconds,
+        agrees=_("EM’s clock agrees with ours"),
+        ahead=_("EM’s clock is %s s ahead of ours"),
+        behind=_("EM’s clock is %s s behind ours"),
+    )
+
+
+@register.simple_tag
+def database_skew(seconds: float) -> SafeString:
+    """How far the database's clock is from ours; more than a minute is a warning."""
+    return _skew(
+        seconds,
+        agrees=_("the database’s clock agrees with ours"),
+        ahead=_("the database’s clock is %s s ahead of ours"),
+        behind=_("the database’s clock is %s s behind ours"),
+    )
+
+
+def _skew(seconds: float, *, agrees: str, ahead: str, behind: str) -> SafeString:
     if abs(seconds) < 1:
-        return format_html("{}", _("EM’s clock agrees with ours"))
-    text = (
-        _("EM’s clock is %s s ahead of ours") if seconds > 0 else _("EM’s clock is %s s behind ours")
-    ) % f"{abs(seconds):.0f}"
-    if abs(seconds) <= 60:
+        return format_html("{}", agrees)
+    text = (ahead if seconds > 0 else behind) % f"{abs(seconds):,.0f}"
+    if abs(seconds) <= LARGEST_SKEW:
         return format_html("{}", text)
-    return format_html('<span class="result warn">{}{}</span>', icon("warn"), text)
+    return format_html('<span class="result wraps warn">{}{}</span>', icon("warn"), text)
+
+
+_RECONCILIATIONS = {
+    Reconciliation.State.EQUAL: ("good", "good"),
+    Reconciliation.State.DIFFERENT: ("warn", "warn"),
+    Reconciliation.State.NOT_READABLE: ("doubt", "doubt"),
+    Reconciliation.State.FAILED: ("warn", "warn"),
+}
+_INVENTORIES = {
+    Inventory.State.GOOD: ("good", "good"),
+    Inventory.State.NOT_READABLE: ("doubt", "doubt"),
+    Inventory.State.FAILED: ("warn", "warn"),
+}
+_COLLECTORS = {
+    SyncRun.Collector.GOOD: ("good", "good"),
+    SyncRun.Collector.PARTIAL: ("warn", "warn"),
+    SyncRun.Collector.FAILED: ("bad", "bad"),
+    SyncRun.Collector.NOT_READABLE: ("doubt", "doubt"),
+    SyncRun.Collector.UNKNOWN: ("doubt", "doubt"),
+}
+_VERDICTS = {
+    Verdict.COMPLETE: ("good", "good"),
+    Verdict.INCOMPLETE: ("doubt", "doubt"),
+    Verdict.NOT_YET_KNOWN: ("none", "noresult"),
+}
+
+
+@register.simple_tag
+def reconciliation_state(state: str, box: str = "result") -> SafeString:
+    """Whether EM's own list and the mirror agree, as icon and word."""
+    kind = Reconciliation.State(state)
+    return _signed(_RECONCILIATIONS[kind], kind.label, box)
+
+
+@register.simple_tag
+def run_compared(run: SyncRun, states: dict[int, str]) -> SafeString | str:
+    """What this run found when it compared the mirror with EM; empty for a run that did not."""
+    return reconciliation_state(states[run.pk]) if run.pk in states else ""
+
+
+@register.simple_tag
+def inventory_state(inventory: Inventory) -> SafeString:
+    """How the last reading of what is protected went, as icon and word."""
+    kind = Inventory.State(inventory.state)
+    return _signed(_INVENTORIES[kind], kind.label)
+
+
+@register.simple_tag
+def collector_state(run: SyncRun) -> SafeString:
+    """How EM's own collector is, as icon and word."""
+    kind = SyncRun.Collector(run.collector)
+    return _signed(_COLLECTORS[kind], kind.label)
+
+
+@register.simple_tag
+def completeness_verdict(found: Completeness) -> SafeString:
+    """Whether a backup server's restore sessions are all here, as icon and word; the causes on pointing."""
+    causes = "; ".join(
+        f"{clock(one.from_at)} – {clock(one.to_at)}: {one.cause.label}" for one in found.intervals[:5]
+    )
+    return format_html(
+        '<span title="{}">{}</span>', causes, _signed(_VERDICTS[found.verdict], found.verdict.label)
+    )
+
+
+@register.simple_tag
+def gap_state(gap: Gap) -> SafeString:
+    """What became of the time that no sync covered, as icon and word."""
+    if gap.is_growing:
+        return _signed(("warn", "warn"), _("Growing"))
+    if gap.was_recovered:
+        return _signed(("good", "good"), _("Recovered"))
+    return _signed(("doubt", "doubt"), _("Lost"))
+
+
+def _signed(looks: tuple[str, str], label: Any, box: str = "result") -> SafeString:
+    tone, sign = looks
+    return format_html('<span class="{} {}">{}{}</span>', box, tone, icon(sign), label)
+
+
+@register.filter
+def whole_days(length: timedelta) -> str:
+    """`91 d`, or hours where it is less than a day: for windows, not for ages."""
+    if length < timedelta(days=1):
+        return f"{int(length.total_seconds()) // 3600} h"
+    return f"{length.days} d"
+
+
+@register.filter
+def plus(value: int) -> str:
+    """A difference with its sign: `+3`, `−2`, `0`."""
+    return f"+{value:,}" if value > 0 else f"−{-value:,}" if value else "0"
 
 
 _REPORTS = {

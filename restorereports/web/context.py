@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from .banner import LINES_SHOWN, Line, banner_lines
 from .health import Health, healths
 
 
@@ -19,6 +20,7 @@ class Freshness:
     """How fresh the mirror is as a whole: the header's sync state, the footer's and the banner's facts."""
 
     known: list[Health]
+    lines: list[Line]
 
     @property
     def troubled(self) -> list[Health]:
@@ -29,8 +31,21 @@ class Freshness:
         return [h for h in self.known if h.stale]
 
     @property
-    def alarm(self) -> bool:
-        return any(h.alarm for h in self.stale)
+    def worst(self) -> str:
+        """The tone of the banner; its lines begin with the worst."""
+        return self.lines[0].tone
+
+    @property
+    def lines_shown(self) -> list[Line]:
+        return self.lines[:LINES_SHOWN]
+
+    @property
+    def lines_folded(self) -> list[Line]:
+        return self.lines[LINES_SHOWN:]
+
+    @property
+    def halted(self) -> bool:
+        return any(line.halts for line in self.lines)
 
     @property
     def syncing(self) -> bool:
@@ -53,11 +68,19 @@ def _version() -> str:
 VERSION = _version()
 
 
+def freshness_of(request: HttpRequest) -> Freshness:
+    """Read once a request, by whoever asks first."""
+    found: Freshness | None = getattr(request, "_freshness", None)
+    if found is None:
+        found = Freshness([], [])
+        if request.user.is_authenticated:
+            as_of = timezone.now()
+            known = healths(request.user, as_of=as_of)
+            found = Freshness(known, banner_lines(known, request.user, as_of=as_of))
+        request._freshness = found  # type: ignore[attr-defined]
+    return found
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Read only where a template asks, so that fragments and error pages cost nothing."""
-
-    def freshness() -> Freshness:
-        known = healths(request.user, as_of=timezone.now()) if request.user.is_authenticated else []
-        return Freshness(known)
-
-    return {"version": VERSION, "freshness": SimpleLazyObject(freshness)}
+    return {"version": VERSION, "freshness": SimpleLazyObject(lambda: freshness_of(request))}

@@ -1,4 +1,4 @@
-"""How an Enterprise Manager's sync is: what the header, the list and its own page say about it."""
+"""How an Enterprise Manager's sync is: what the header, the banner, the list and its own page say about it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils.translation import gettext as _
 
-from restorereports.models import EnterpriseManager, SyncRun, User
+from restorereports.models import Alert, EnterpriseManager, Gap, Reconciliation, SyncRun, User
 
 STALE_AFTER = timedelta(hours=24)
-ALARM_BELOW = timedelta(days=10)
+ALERT_AFTER = timedelta(days=3)  # or a third of EM's window, whichever comes first
 
 if TYPE_CHECKING:
 
     class KnownEnterpriseManager(EnterpriseManager):
-        """What `with_health` adds."""
+        """What `with_health` adds, and what the pages ask beyond it."""
 
         last_good_at: datetime | None
         last_attempt_at: datetime | None
         last_status: str | None
         last_error: str | None
+        is_syncing: bool
+        losing_since: datetime | None
+        reconciled: str | None
+        alert_error: str | None
 else:
     KnownEnterpriseManager = EnterpriseManager
 
@@ -40,18 +45,29 @@ class Health:
 
     @property
     def share_left(self) -> str:
-        """Days left as a share of EM's window, for the meter."""
+        """Days left as a share of EM's window, for the meter; a third is where critical begins."""
         return f"{100 * (self.days_left or timedelta()) / self.enterprise_manager.window:.1f}%"
 
     @property
-    def alarm(self) -> bool:
-        return self.days_left is not None and self.days_left < ALARM_BELOW
+    def critical(self) -> bool:
+        """Two thirds of EM's window are used up without a good sync."""
+        return self.age is not None and 3 * self.age >= 2 * self.enterprise_manager.window
+
+    @property
+    def alert_after(self) -> timedelta:
+        """The age of the last good sync at which administrators get mail."""
+        return min(ALERT_AFTER, self.enterprise_manager.window / 3)
+
+    @property
+    def critical_after(self) -> timedelta:
+        return self.enterprise_manager.window * 2 / 3
 
 
 def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, running: bool) -> Health:
     """What is known about one; `enterprise_manager` comes from `with_health`."""
     em = enterprise_manager
-    age = as_of - em.last_good_at if em.last_good_at else None
+    # a sync that lies ahead, after a clock was set back, says as little about now as one long ago
+    age = abs(as_of - em.last_good_at) if em.last_good_at else None
     stale = em.is_active and (age > STALE_AFTER if age is not None else as_of - em.created_at > STALE_AFTER)
     state, tone, icon = _state(em, running=running, stale=stale)
     return Health(
@@ -82,11 +98,19 @@ def _state(em: KnownEnterpriseManager, *, running: bool, stale: bool) -> tuple[s
 
 
 def healths(reader: User, *, as_of: datetime) -> list[Health]:
-    """All that the reader may see, by name; two queries however many there are."""
-    managers: list[Any] = list(EnterpriseManager.objects.visible_to(reader).with_health())
-    running = set(
-        SyncRun.objects.running()
-        .filter(enterprise_manager__in=[em.pk for em in managers])
-        .values_list("enterprise_manager", flat=True)
+    """All that the reader may see, by name; one query however many there are."""
+    of_this = {"enterprise_manager": OuterRef("pk")}
+    growing = Gap.objects.growing().filter(**of_this).order_by("from_at")
+    compared = Reconciliation.objects.filter(**of_this).order_by("-pk")
+    unsent = Alert.objects.failed().filter(**of_this).order_by("-pk")
+    managers: Any = (
+        EnterpriseManager.objects.visible_to(reader)
+        .with_health()
+        .annotate(
+            is_syncing=Exists(SyncRun.objects.running().filter(**of_this)),
+            losing_since=Subquery(growing.values("from_at")[:1]),
+            reconciled=Subquery(compared.values("state")[:1]),
+            alert_error=Subquery(unsent.values("error")[:1]),
+        )
     )
-    return [health_of(em, as_of=as_of, running=em.pk in running) for em in managers]
+    return [health_of(em, as_of=as_of, running=em.is_syncing) for em in managers]
