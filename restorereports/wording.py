@@ -10,6 +10,25 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 DASH = "–"
+# a column of a restore session -> a person's word for it, where a change of it is told
+_COLUMNS = {
+    "name": _("Name"),
+    "vm_name": _("VM"),
+    "job_type": _("Type"),
+    "state": _("State"),
+    "result": _("Result"),
+    "outcome": _("Counted as"),
+    "progress": _("Progress"),
+    "started_at": _("Started"),
+    "ended_at": _("Ended"),
+    "duration_ms": _("Duration"),
+    "restore_point_name": _("Restore point"),
+    "restore_point_uid": _("UID of the restore point"),
+    "restored_object_ref": _("Restored object"),
+    "failure_message": _("Failure message"),
+    "uid": _("UID"),
+    "missing_at": _("Gone from EM"),
+}
 _TYPES = {"RestoreVm": _("Whole VM"), "FileLevelRestore": _("File-level")}
 
 
@@ -33,6 +52,11 @@ def utc_text(at: datetime | None) -> str:
 def job_type_text(job_type: str) -> str:
     """A person's word for EM's type; a type we do not know stays as EM spells it."""
     return str(_TYPES.get(job_type, job_type)) or DASH
+
+
+def column_text(column: str) -> str:
+    """A person's word for a column of a restore session; a column we have no word for stays as it is."""
+    return str(_COLUMNS.get(column, column))
 
 
 def name_parts(name: str) -> list[tuple[str, bool]]:

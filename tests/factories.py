@@ -21,6 +21,7 @@ from restorereports.models import (
     Report,
     ReportSchedule,
     RestoreSession,
+    RestoreSessionChange,
     RestoreSessionSource,
     SyncRun,
     User,
@@ -213,6 +214,20 @@ def make_source(
     } | values
     return RestoreSessionSource.objects.create(
         restore_session=row, enterprise_manager=enterprise_manager, **values
+    )
+
+
+def make_change(
+    row: RestoreSession, run: SyncRun, *, payload: str = "<RestoreSession/>", **values: Any
+) -> RestoreSessionChange:
+    """Nothing that has a column changed, unless told otherwise."""
+    values = {"at": run.started_at} | values
+    return RestoreSessionChange.objects.create(
+        restore_session=row,
+        enterprise_manager=run.enterprise_manager,
+        run=run,
+        payload_zlib=zlib.compress(payload.encode()),
+        **values,
     )
 
 

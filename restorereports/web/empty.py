@@ -9,8 +9,9 @@ from typing import Any
 from restorereports.models import RestoreSession, RestoreSessionScope, User
 from restorereports.models.counts import BoundedCount, count_up_to
 
+from .completeness import Shown
 from .filters import Chip, RestoreSessionFilter
-from .health import Health, healths
+from .health import Health
 
 # chip -> the scope's field that it fills
 _SCOPE_FIELD = {
@@ -40,6 +41,7 @@ class EmptyList:
     known: list[Health]
     without: list[Without] = dataclasses.field(default_factory=list)
     period_only: BoundedCount | None = None
+    completeness: Shown | None = None
 
     @property
     def blame(self) -> Without | None:
@@ -47,18 +49,13 @@ class EmptyList:
         best = max(self.without, key=lambda w: (w.count.over, w.count.value), default=None)
         return best if best and best.count.value else None
 
-    @property
-    def healthy(self) -> bool:
-        """Whether every source was read within a day: "none" is then a finding, not missing data."""
-        return bool(self.known) and not any(h.stale or h.tone in ("bad", "warn") for h in self.known)
 
-
-def empty_list(filterset: RestoreSessionFilter, reader: User) -> EmptyList:
+def empty_list(
+    filterset: RestoreSessionFilter, reader: User, known: list[Health], completeness: Shown | None
+) -> EmptyList:
     """Leaves each filter out once; a handful of bounded counts, whatever the history holds."""
     chosen = filterset.scope.enterprise_managers
-    known = [
-        h for h in healths(reader, as_of=filterset.as_of) if not chosen or h.enterprise_manager.pk in chosen
-    ]
+    known = [h for h in known if not chosen or h.enterprise_manager.pk in chosen]
     if not known:
         return EmptyList(reason="no-source", known=known)
     if not RestoreSession.objects.visible_to(reader).exists() and all(
@@ -68,13 +65,14 @@ def empty_list(filterset: RestoreSessionFilter, reader: User) -> EmptyList:
         return EmptyList(reason="first-sync" if syncing else "never-synced", known=known)
     filters = [chip for chip in filterset.chips if chip.field != "period"]
     if not filters:
-        return EmptyList(reason="period", known=known)
+        return EmptyList(reason="period", known=known, completeness=completeness)
     scope = filterset.scope
     return EmptyList(
         reason="filters",
         known=known,
         without=[Without(chip=chip, count=_count(scope, reader, chip.field)) for chip in filters],
         period_only=_count(scope, reader, *_SCOPE_FIELD),
+        completeness=completeness,
     )
 
 

@@ -34,6 +34,7 @@ def sum_line(counts: OutcomeCounts, filterset: RestoreSessionFilter) -> SumLine:
         Outcome.NO_RESULT: counts.no_result,
         Outcome.OTHER: counts.other,
         Outcome.RUNNING: counts.running,
+        Outcome.UNKNOWN: counts.unknown,
     }
     parts = [
         Part(count=count, label=str(outcome.label), query=filterset.query_with(outcome=outcome.value))

@@ -11,10 +11,11 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from restorereports.models import EnterpriseManager, SyncRun, User
+from restorereports.models import BackupServerSource, EnterpriseManager, SyncRun, User
 from tests.factories import (
     make_backup_server,
     make_enterprise_manager,
+    make_full_run,
     make_restore_session,
     make_run,
     make_source,
@@ -34,8 +35,10 @@ UGLY = [
 
 @pytest.fixture
 def em(db: None) -> EnterpriseManager:
-    em = make_enterprise_manager(name="em-north")
-    make_run(em, started_at=timezone.now() - timedelta(minutes=3))
+    em = make_enterprise_manager(
+        name="em-north", shown_window=timedelta(days=30), covered_from_at=NOW - timedelta(days=400)
+    )
+    make_full_run(em, started_at=NOW - timedelta(minutes=3))
     return em
 
 
@@ -352,7 +355,7 @@ def test_the_page_asks_as_many_queries_for_many_rows_as_for_few(
 ) -> None:
     other = make_enterprise_manager()
     _rows(em, 3)
-    with django_assert_num_queries(14) as few:
+    with django_assert_num_queries(18) as few:
         page.get("/")
     _rows(em, 40)
     for source in list(em.restore_session_sources.all()[:30]):
@@ -382,6 +385,7 @@ def test_the_first_sync_and_a_failed_first_sync_are_said(page: Client) -> None:
 
 def test_no_match_says_which_filter_is_to_blame(page: Client, em: EnterpriseManager) -> None:
     _rows(em, 3)
+    BackupServerSource.objects.update(covered_from_at=em.covered_from_at)
 
     response = page.get("/?outcome=Failed&vm=vm-00")
 
@@ -393,7 +397,7 @@ def test_no_match_says_which_filter_is_to_blame(page: Client, em: EnterpriseMana
         ("vm", 0),
     ]
     assert response.context["empty"].period_only.value == 3
-    assert "“None” is therefore a finding, not missing data." in html
+    assert "Up to then “none” is a finding, not missing data" in html
     assert "Taking out a single one brings back none." in page.get("/?vm=q&outcome=Failed").content.decode()
 
 
@@ -409,12 +413,14 @@ def test_none_in_the_period_is_a_finding_when_the_sync_was_healthy(
 
 
 def test_none_with_a_stale_source_may_be_missing_data(page: Client, em: EnterpriseManager) -> None:
-    SyncRun.objects.update(started_at=NOW - timedelta(days=2))
+    at = NOW - timedelta(days=3)
+    SyncRun.objects.update(started_at=at, read_to_at=at)
 
     html = page.get("/").content.decode()
 
-    assert "“None” may be missing data" in html
-    assert "data as of" in html
+    assert "It is not yet known whether anything is missing" in html
+    assert f"no full sync of <bdi>em-north</bdi> since {at:%Y-%m-%d %H:%M:%S}" in html
+    assert "was last read" in html
 
 
 def test_search_goes_to_a_restore_session_by_its_id_and_to_the_list_by_name(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Prefetch
+from django.db.models import OuterRef, Prefetch, Subquery
 from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_filters.views import FilterView
 from django_tables2 import SingleTableMixin
 
-from restorereports.models import RestoreSession, RestoreSessionSource
+from restorereports.models import RestoreSession, RestoreSessionSource, SyncRun
 from restorereports.models.counts import by_outcome, count_up_to
 from restorereports.models.keyset import Order, page_of, position_of
 from restorereports.reports.request import request_report
@@ -25,9 +25,12 @@ from restorereports.reports.sessions_csv import stream
 from restorereports.tasks import render_report
 
 from ..access import PersonRequest
+from ..completeness import shown_completeness
+from ..context import freshness_of
 from ..empty import empty_list
 from ..errors import refusal
 from ..filters import RestoreSessionFilter
+from ..history import history_of, last_seen_at
 from ..paging import DEFAULT_SORT, SIZES, AddressUnreadable, ListPage, read_page
 from ..report_scope import bounded
 from ..sumline import sum_line
@@ -82,12 +85,17 @@ class RestoreSessionListView(SingleTableMixin, FilterView):
             return context
         count = count_up_to(self.object_list)
         counts = None if count.over else by_outcome(self.object_list)
+        known = freshness_of(self.request).known
+        completeness = shown_completeness(self.filterset.scope, known, as_of=self.filterset.as_of)
         return context | {
             "count": count,
             "sum_line": sum_line(counts, self.filterset) if counts and counts.total else None,
             "chips": self.filterset.chips,
             "period_query": self.filterset.query_of_period,
-            "empty": None if self.page.rows else empty_list(self.filterset, self.request.user),
+            "completeness": completeness,
+            "empty": None
+            if self.page.rows
+            else empty_list(self.filterset, self.request.user, known, completeness),
         }
 
 
@@ -105,10 +113,20 @@ def restoresession_detail(request: PersonRequest, pk: int) -> HttpResponse:
     here = position_of(row, order)
     newer = page_of(visible, order, size=1, at=here, backwards=True).rows
     older = page_of(visible, order, size=1, at=here).rows
-    sources = row.sources.select_related("enterprise_manager", "first_seen_run", "changed_run")
+    full = SyncRun.objects.filter(
+        enterprise_manager=OuterRef("enterprise_manager"),
+        status=SyncRun.Status.GOOD,
+        kind=SyncRun.Kind.FULL,
+    ).order_by("-pk")
+    sources = (
+        row.sources.select_related("enterprise_manager", "first_seen_run", "changed_run", "missing_run")
+        .annotate(read_in_full_at=Subquery(full.values("started_at")[:1]))
+        .order_by("first_seen_at", "pk")
+    )
     context = {
         "row": row,
-        "sources": list(sources.order_by("first_seen_at", "pk")),
+        "sources": [(source, last_seen_at(source)) for source in sources],
+        "history": history_of(row),
         "newer": newer[0] if newer else None,
         "older": older[0] if older else None,
     }
