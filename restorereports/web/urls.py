@@ -53,6 +53,11 @@ urlpatterns = [
         )
         for act in ("progress", "sync", "resume", "pin", "test", "edit")
     ),
+    path(
+        "enterprise-managers/<int:pk>/gaps/<int:gap>/explain/",
+        enterprise_manager.enterprisemanager_explain,
+        name="enterprisemanager-explain",
+    ),
     path("account/", account.account, name="account"),
     path("login/", account.log_in, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

@@ -14,6 +14,7 @@ from restorereports.emulator.certificates import make_certificate
 from restorereports.mirror.certificate import certificate_facts
 from restorereports.models import Delivery, EnterpriseManager, RestoreSession, User
 from restorereports.web.first_run import first_administrator_path
+from tests.browser.rich import make_rich
 from tests.factories import make_enterprise_manager, make_report, make_run, make_schedule, make_user
 
 pytestmark = pytest.mark.browser
@@ -56,6 +57,7 @@ def addresses(history: EnterpriseManager, administrator: User) -> list[str]:
             period_end_at=datetime(2026, month + 1, 1, tzinfo=UTC),
         )
     rows = list(RestoreSession.objects.order_by("-started_at")[:3])
+    rich, told = make_rich(administrator, now)
     return [
         "/",
         "/?state=Stopped&vm_exact=vm-12&outcome=Success&sort=vm_name",
@@ -70,6 +72,10 @@ def addresses(history: EnterpriseManager, administrator: User) -> list[str]:
         *(f"/reports/{report.pk}/" for report in reports),
         "/enterprise-managers/",
         *(f"/enterprise-managers/{em.pk}/" for em in (history, paused, refused)),
+        f"/enterprise-managers/{rich.pk}/",
+        *(f"/restore-sessions/{row.pk}/" for row in told),
+        f"/?enterprise_manager={rich.pk}",
+        f"/?enterprise_manager={rich.pk}&period=today",
         f"/enterprise-managers/{history.pk}/edit/",
         "/enterprise-managers/add/",
         "/account/",

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from restorereports.mirror.certificate import CertificateFacts, certificate_facts
 from restorereports.mirror.check import check_enterprise_manager
-from restorereports.models import EnterpriseManager, RestoreSession, SyncRun
+from restorereports.models import EnterpriseManager, Gap, RestoreSession, SyncRun
 from restorereports.models.counts import count_up_to
 from restorereports.tasks import start_due_syncs
 
 from ..access import PersonRequest, administrators_only
+from ..backup_servers import protected, servers_of
 from ..checked import keep_result, offered_in, read_result, untried
 from ..forms.enterprise_manager import EnterpriseManagerEditForm, PinForm
+from ..forms.gap import GapNoteForm
+from ..gaps import explain, gaps_of
 from ..health import health_of
+from ..reconciliations import compared
 from ..wake import wake
 
 RUNS_SHOWN = 25
@@ -48,25 +54,45 @@ def enterprisemanager_detail(request: PersonRequest, pk: int) -> HttpResponse:
 
 
 def _page(
-    request: PersonRequest, em: Any, *, pin_form: PinForm | None = None, status: int = 200
+    request: PersonRequest,
+    em: Any,
+    *,
+    pin_form: PinForm | None = None,
+    gap_form: GapNoteForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     as_of = timezone.now()
     runs = list(em.runs.all()[:RUNS_SHOWN])
     running = next((run for run in runs if run.status == SyncRun.Status.RUNNING), None)
+    last_good = em.runs.filter(status=SyncRun.Status.GOOD).first()
     rows = RestoreSession.objects.visible_to(request.user).from_enterprise_managers([em.pk])
     steps = read_result(request, key=_result_key(em))
+    inventory = protected(em)
+    servers = servers_of(em, request.user, as_of=as_of, inventory=inventory.good is not None)
+    comparison = compared(em, request.user, servers.names)
     context = {
         "em": em,
         "health": health_of(em, as_of=as_of, running=running is not None),
         "runs": runs,
         "run": running,
         "requested": _requested(em, running),
-        "last_good": em.runs.filter(status=SyncRun.Status.GOOD).first(),
+        "odd_runs": {
+            "missing": any(run.missing for run in runs),
+            "unanswered": any(run.unanswered for run in runs),
+            "compared": any(run.pk in comparison.states for run in runs),
+        },
+        "last_good": last_good,
         "last_ended": next((run for run in runs if run.status != SyncRun.Status.RUNNING), None),
-        "known_role": em.runs.exclude(role="").first(),
+        "known_role": _latest(runs, last_good, "role"),
+        "clocks": _latest(runs, last_good, "clock_skew_seconds"),
+        "collector": _latest(runs, last_good, "collector"),
         "forgets_at": em.last_good_at + em.window if em.last_good_at else None,
         "count": count_up_to(rows),
-        "servers": em.backup_server_sources.select_related("backup_server").order_by("name", "pk"),
+        "gaps": gaps_of(em, as_of=as_of, refused=gap_form),
+        "compared": comparison,
+        "servers": servers,
+        "installation_zone": settings.TIME_ZONE,
+        "inventory": inventory,
         "steps": steps,
         "untried": untried(steps),
         "tested": offered_in(steps),
@@ -75,6 +101,12 @@ def _page(
         "pin_form": pin_form or PinForm(),
     }
     return render(request, "web/enterprisemanager_detail.html", context, status=status)
+
+
+def _latest(runs: list[SyncRun], last_good: SyncRun | None, field: str) -> SyncRun | None:
+    """The newest run that knows this: of those the page shows, else the last good one; no search of all runs."""
+    candidates = [*runs, last_good] if last_good else runs
+    return next((run for run in candidates if run and getattr(run, field) not in ("", None)), None)
 
 
 def _requested(em: EnterpriseManager, running: SyncRun | None) -> bool:
@@ -155,6 +187,20 @@ def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
     wake(start_due_syncs)
     messages.success(request, _("The new certificate is pinned; a sync was asked for."))
     return redirect("enterprisemanager-detail", pk)
+
+
+@require_POST
+@administrators_only
+def enterprisemanager_explain(request: PersonRequest, pk: int, gap: int) -> HttpResponse:
+    """Add what a person has to say about a gap; what stands there stays."""
+    em = _get(request, pk)
+    found = get_object_or_404(Gap, enterprise_manager=em, pk=gap)
+    form = GapNoteForm(request.POST, gap_id=found.pk)
+    if not form.is_valid():
+        return _page(request, em, gap_form=form, status=422)
+    explain(found, form, request.user, at=timezone.now())
+    messages.success(request, _("The explanation is kept."))
+    return redirect(f"{reverse('enterprisemanager-detail', args=[pk])}#gap-{found.pk}")
 
 
 @require_POST

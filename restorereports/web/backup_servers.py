@@ -1,0 +1,153 @@
+"""The backup servers of one Enterprise Manager, and what is protected on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count
+
+from restorereports.models import (
+    BackupServerSource,
+    CollectorOutage,
+    EnterpriseManager,
+    Inventory,
+    Presence,
+    RestoreSession,
+    User,
+)
+from restorereports.models.completeness import Completeness, completeness_of
+from restorereports.models.counts import by_outcome_per
+from restorereports.models.period import preset_period
+
+from .completeness import settled
+from .filters import DEFAULT_PERIOD
+
+SHOWN = 50
+STALE_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerRow:
+    """One backup server as this Enterprise Manager shows it; `sessions` as the list of 30 days counts them."""
+
+    source: BackupServerSource
+    sessions: int
+    vms: int | None
+    completeness: Completeness
+    outage: Outage | None
+
+    @property
+    def troubled(self) -> bool:
+        return bool(not self.completeness.complete or self.outage or self.source.removed_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outage:
+    """EM's copy of a backup server (of all, without a name) stands still since `since`."""
+
+    backup_server: int | None
+    name: str
+    since: datetime
+    long: bool
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Servers:
+    """`shown`: those with something to look at first, then by name; `count` has all."""
+
+    shown: list[ServerRow]
+    count: int
+    sessions: int
+    vms: int | None
+    outages: list[Outage]
+    names: dict[int, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protected:
+    """The last reading of what is protected, and the last that was allowed, where that is another one."""
+
+    latest: Inventory | None
+    good: Inventory | None
+
+    @property
+    def difference(self) -> int | None:
+        """Ours less EM's own overview; None where EM gives none."""
+        if self.good is None or self.good.overview_protected is None:
+            return None
+        return self.good.vms - self.good.overview_protected
+
+
+def servers_of(em: EnterpriseManager, reader: User, *, as_of: datetime, inventory: bool) -> Servers:
+    """A fixed number of queries. `inventory`: whether protected VMs were ever read here."""
+    sources = list(em.backup_server_sources.select_related("backup_server").order_by("name", "pk"))
+    ids = [source.backup_server_id for source in sources]
+    names = {source.backup_server_id: source.name for source in sources}
+    period = preset_period(DEFAULT_PERIOD, as_of=as_of, zone=reader.zone)
+    start = period.start_at if period else as_of - timedelta(days=30)
+    sessions = _sessions(ids, reader, start, period.end_at if period else as_of)
+    vms = _protected_vms(em) if inventory else None
+    complete = completeness_of(ids, start, as_of) if ids else {}
+    outages = _outages(em, names, as_of)
+    of_one = {outage.backup_server: outage for outage in outages}
+    rows = [
+        ServerRow(
+            source=source,
+            sessions=sessions.get(source.backup_server_id, 0),
+            vms=None if vms is None else vms.get(source.backup_server_id, 0),
+            completeness=settled(complete[source.backup_server_id], as_of=as_of),
+            outage=of_one.get(source.backup_server_id) or of_one.get(None),
+        )
+        for source in sources
+    ]
+    rows.sort(key=lambda row: not row.troubled)
+    return Servers(
+        shown=rows[:SHOWN],
+        count=len(rows),
+        sessions=sum(sessions.values()),
+        vms=None if vms is None else sum(vms.values()),
+        outages=outages,
+        names=names,
+    )
+
+
+def protected(em: EnterpriseManager) -> Protected:
+    latest = em.inventories.first()
+    if latest is None or latest.state == Inventory.State.GOOD:
+        return Protected(latest=latest, good=latest)
+    return Protected(latest=latest, good=em.inventories.filter(state=Inventory.State.GOOD).first())
+
+
+def _sessions(ids: Collection[int], reader: User, start: datetime, end: datetime) -> dict[int, int]:
+    rows = RestoreSession.objects.visible_to(reader).started_in(start, end).filter(backup_server__in=ids)
+    found: dict[int, int] = {}
+    for (server,), counts in by_outcome_per(rows, "backup_server").items():
+        found[server] = counts.total  # type: ignore[index]
+    return found
+
+
+def _protected_vms(em: EnterpriseManager) -> dict[int, int]:
+    """VMs that have restore points now, by backup server."""
+    open_now = Presence.objects.filter(enterprise_manager=em.pk, to_at=None).order_by()
+    found = open_now.values("virtual_machine__backup_server").annotate(n=Count("pk"))
+    return dict(found.values_list("virtual_machine__backup_server", "n"))
+
+
+def _outages(em: EnterpriseManager, names: dict[int, str], as_of: datetime) -> list[Outage]:
+    """What EM's collector does not reach at present; the longest first."""
+    found = CollectorOutage.objects.filter(enterprise_manager=em.pk, closed_run=None).order_by(
+        "from_at", "pk"
+    )
+    return [
+        Outage(
+            backup_server=outage.backup_server_id,
+            name=names.get(outage.backup_server_id, "") if outage.backup_server_id else "",
+            since=outage.from_at,
+            long=as_of - outage.from_at > STALE_AFTER,
+            message=outage.message,
+        )
+        for outage in found
+    ]
