@@ -30,10 +30,17 @@ from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, ReportSchedule, SyncRun, User
 from restorereports.models.period import month_of
 
-# name -> what its stand-in shows; the live interval is the mean time between new restore sessions, in seconds
+# name -> options of its stand-in; the live interval is the mean time between new restore sessions, in seconds.
+# One account with the least role that works and quick collections, one that may see EM's own collector, too.
 STAND_INS = {
-    "em-north": {"seed": 1, "sessions": 2500, "servers": 4, "live": 20},
-    "em-south": {"seed": 2, "sessions": 900, "servers": 2, "live": 60},
+    "em-north": {
+        **{"seed": 1, "sessions": 2500, "servers": 4, "live-interval": 20, "collect-interval": 5},
+        "role": "Portal User",
+    },
+    "em-south": {
+        **{"seed": 2, "sessions": 900, "servers": 2, "live-interval": 60, "collect-interval": 120},
+        "role": "Portal Administrator",
+    },
 }
 SCHEDULE = "Monthly restore report"
 WAKE_UP = {"WAKE_UP_SECONDS": "5"}
@@ -88,20 +95,13 @@ class Command(BaseCommand):
         return state
 
     def _start_stand_in(self, supervisor: Supervisor, name: str, state: dict[str, Any]) -> None:
-        facts, port = STAND_INS[name], _free_port()
+        port = _free_port()
+        options = [text for key, value in STAND_INS[name].items() for text in (f"--{key}", str(value))]
         folder = Path(settings.VAR_DIR) / name
         folder.mkdir(mode=0o700, exist_ok=True)
         command = manage(
             *("emulate_em", "--port", str(port), "--state-dir", str(folder), "--epoch", state["epoch"]),
-            *(
-                "--seed",
-                str(facts["seed"]),
-                "--sessions",
-                str(facts["sessions"]),
-                "--servers",
-                str(facts["servers"]),
-            ),
-            *("--live-interval", str(facts["live"]), "--collect-interval", "5"),
+            *options,
             *("--username", "mirror", "--password-env", "STAND_IN_PASSWORD"),
             *("--href-host", f"{name}.example.test:9398"),
         )
@@ -116,7 +116,9 @@ class Command(BaseCommand):
         now = timezone.now()
         enterprise_manager = EnterpriseManager.objects.filter(name=name).first()
         if enterprise_manager is None:
-            enterprise_manager = EnterpriseManager(name=name, username="mirror", interval_minutes=1)
+            enterprise_manager = EnterpriseManager(
+                name=name, username="mirror", interval_minutes=1, restore_scope="full"
+            )
             enterprise_manager.set_password(password, at=now)
             enterprise_manager.trust_certificate(facts.pem, facts.sha256, at=now)
         enterprise_manager.url = f"https://127.0.0.1:{port}"  # the port of the last start may be taken today
