@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from restorereports.management import database
+from restorereports.management import database, postgresql
 from restorereports.models import User
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -54,6 +54,49 @@ def test_without_pg_dump_nothing_is_migrated(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(CommandError, match="postgresql-client"):
-        database._back_up_postgresql(tmp_path / "x.dump")
+        postgresql.dump(tmp_path / "x.dump")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_fails_leaves_no_file(monkeypatch, tmp_path) -> None:
+    def fail(*_arguments: object) -> None:
+        raise CommandError("no")
+
+    monkeypatch.setattr(postgresql, "dump", fail)
+    monkeypatch.setattr(database.sqlite3, "connect", fail)
+
+    with pytest.raises(CommandError, match="no"):
+        database.copy_to(tmp_path / "x")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_sqlite_database_is_kept_and_replaced(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(settings, "VAR_DIR", tmp_path)
+    (tmp_path / "backups").mkdir()
+    live, staged, kept = tmp_path / "live", tmp_path / "staged", tmp_path / "backups" / "kept.sqlite3"
+    live.write_bytes(b"no database any more" * 1000)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"live{suffix}").write_bytes(b"left over")
+    staged.write_bytes(b"the copy")
+    monkeypatch.setattr(database, "_file", lambda: live)
+
+    database._settle(live)
+    database._replace_sqlite(staged, kept=kept)
+
+    assert live.read_bytes() == b"the copy"
+    assert kept.read_bytes() == b"no database any more" * 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "live"]
+
+
+def test_a_sqlite_database_in_use_is_not_settled(tmp_path) -> None:
+    file = tmp_path / "live"
+    other = sqlite3.connect(file)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("CREATE TABLE t (x)")
+    try:
+        with pytest.raises(CommandError, match="Another process uses the database"):
+            database._settle(file)
+    finally:
+        other.close()
