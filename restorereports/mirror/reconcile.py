@@ -61,6 +61,11 @@ class Comparison:
         same_count = self.counted is None or self.counted == self.mirrored
         return not self.only_em_count and not self.only_mirror_count and same_count
 
+    @property
+    def lacks_more_than_listed(self) -> bool:
+        """EM counts rows that are neither here nor in its list: older than 30 days, they come with the pages only."""
+        return self.counted is not None and self.counted > self.mirrored + self.only_em_count
+
 
 def reconcile(
     run: SyncRun, client: EnterpriseManagerClient, seen: Seen, *, read_again: Callable[[], object]
@@ -74,7 +79,7 @@ def reconcile(
         found = compare(run, client)
         if not found.equal:
             retried = True
-            if found.only_em_count > ASK_LIMIT:
+            if found.only_em_count > ASK_LIMIT or found.lacks_more_than_listed:
                 read_again()
             _mend(run, client, seen, found)
             found = compare(run, client)
