@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from restorereports.emulator.server import StandInServer
 from restorereports.mirror.due import due_enterprise_managers
 from restorereports.mirror.lock import AlreadyRunning
 from restorereports.mirror.sync import sync
-from restorereports.models import EnterpriseManager, Gap, RestoreSession, SyncRun, User
+from restorereports.models import Gap, RestoreSession, SyncRun, User
 from tests.factories import make_user
 from tests.faults.conftest import SESSIONS, Shown, as_read, make_em
 
@@ -75,7 +76,7 @@ def test_two_workers_and_a_person_at_once_are_one_run_at_a_time_and_no_row_twice
     assert failures == []
     runs = list(SyncRun.objects.order_by("started_at"))
     assert {run.status for run in runs} == {"good"}, [run.error_detail for run in runs]
-    assert all(first.ended_at <= second.started_at for first, second in zip(runs, runs[1:], strict=False))
+    assert all(first.ended_at <= second.started_at for first, second in itertools.pairwise(runs))
     assert len(runs) + len(refused) <= 4
     assert all(reason == "em-north is being synced by another process right now." for reason in refused)
     assert ("restorereports.tasks.start_due_syncs",) in woken  # the person's wake-up
