@@ -34,11 +34,19 @@ from restorereports.models.period import month_of
 # One account with the least role that works and quick collections, one that may see EM's own collector, too.
 STAND_INS = {
     "em-north": {
-        **{"seed": 1, "sessions": 2500, "servers": 4, "live-interval": 20, "collect-interval": 5},
+        "seed": 1,
+        "sessions": 2500,
+        "servers": 4,
+        "live-interval": 20,
+        "collect-interval": 5,
         "role": "Portal User",
     },
     "em-south": {
-        **{"seed": 2, "sessions": 900, "servers": 2, "live-interval": 60, "collect-interval": 120},
+        "seed": 2,
+        "sessions": 900,
+        "servers": 2,
+        "live-interval": 60,
+        "collect-interval": 120,
         "role": "Portal Administrator",
     },
 }
