@@ -30,6 +30,8 @@ from .health import Health
 # A full sync a day closes a period: so long the end of one may wait for it without being worth a word.
 WAITS_AT_MOST = timedelta(hours=48)
 REASONS_SHOWN = 3
+_NOT_RECONCILED = "not_reconciled"
+_SECTIONS = {"gap": "#gaps", Cause.BEFORE_FIRST: "#gaps", _NOT_RECONCILED: "#reconciliation"}
 _GAPS = (Cause.NOT_RUN, Cause.FAILED, Cause.HISTORY_LOST, Cause.SERVER_AWAY)
 
 
@@ -122,14 +124,17 @@ def _reasons(intervals: list[Interval], known: list[Health], start: datetime) ->
     return [
         Reason(
             words=_in_words(kind, name, found, start),
-            address=pages.get(name, "") + ("#gaps" if kind == "gap" else "#backup-servers"),
+            address=pages[name] + _SECTIONS.get(kind, "#backup-servers")
+            if name in pages
+            else reverse("enterprisemanager-list"),
         )
         for (name, kind), found in ordered
-        if name in pages
     ]
 
 
 def _in_words(kind: str, name: str, found: list[Interval], start: datetime) -> SafeString:
+    if not name:
+        return format_html("{}", _("a backup server that none of these Enterprise Managers shows"))
     em = name_html(name)
     if kind == "gap":
         gaps = len({one.gap for one in found})
@@ -142,4 +147,6 @@ def _in_words(kind: str, name: str, found: list[Interval], start: datetime) -> S
     since = "" if first <= start else _(" since %s") % clock(first)
     if kind == Cause.COLLECTOR:
         return format_html(_("{} has not collected from every backup server{}"), em, since)
+    if kind == _NOT_RECONCILED:
+        return format_html(_("{} lists restore sessions that are not here{}"), em, since)
     return format_html(_("no full sync of {}{}"), em, since)

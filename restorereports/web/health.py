@@ -10,9 +10,9 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from restorereports.models import Alert, EnterpriseManager, Gap, Reconciliation, SyncRun, User
+from restorereports.reports.alerts import STALE_AFTER as ALERT_AFTER
 
 STALE_AFTER = timedelta(hours=24)
-ALERT_AFTER = timedelta(days=3)  # or a third of EM's window, whichever comes first
 
 if TYPE_CHECKING:
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, Report, User
-from tests.factories import make_report
+from tests.factories import make_enterprise_manager, make_gap, make_report
 
 pytestmark = pytest.mark.browser
 
@@ -87,3 +89,28 @@ def test_a_report_in_the_making_shows_itself_when_it_is_there(page: Page) -> Non
 
     expect(page.get_by_text("The disk is full.")).to_be_visible()
     expect(page.locator(".verdict")).to_have_text("Failed")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
+def test_a_gap_is_explained_where_it_stands(
+    open_context: Callable[..., BrowserContext], administrator: User, complaints: list[str], scripts: bool
+) -> None:
+    now = timezone.now()
+    em = make_enterprise_manager(name="em-north", covered_from_at=now - timedelta(days=90))
+    make_gap(em, now - timedelta(days=60), to_at=now - timedelta(days=50))
+    page = open_context(administrator, java_script_enabled=scripts).new_page()
+    page.goto(f"/enterprise-managers/{em.pk}/")
+
+    expect(page.get_by_role("img", name="Time covered by syncs since")).to_be_visible()
+    page.get_by_text("Explain", exact=False).first.click()
+    page.get_by_role("button", name="Keep this explanation").click()
+    expect(page.get_by_text("an empty explanation is not kept")).to_be_visible()
+    page.get_by_label("Explanation").fill("Locked on 2 May,\nunlocked on 19 June.")
+    page.get_by_role("button", name="Keep this explanation").click()
+
+    expect(page.get_by_text("The explanation is kept.")).to_be_visible()
+    said = page.locator(".gaps .thread li")
+    expect(said).to_contain_text("unlocked on 19 June.")
+    assert said.locator("p").last.evaluate("text => text.innerText.split('\\n').length") == 2
+    assert all("422" in complaint for complaint in complaints)
+    complaints.clear()

@@ -15,6 +15,7 @@ from tests.factories import (
     make_full_run,
     make_gap,
     make_outage,
+    make_reconciliation,
     make_restore_session,
 )
 from tests.web.conftest import NOW
@@ -151,6 +152,31 @@ def test_none_that_no_full_sync_has_closed_is_not_yet_known(
     SyncRun.objects.update(kind="incremental")
 
     assert "It is not yet known whether anything is missing" in _html(page)
+
+
+def test_what_em_lists_and_the_mirror_lacks_makes_it_unknown(
+    page: Client, em: EnterpriseManager, server: BackupServer
+) -> None:
+    make_restore_session(server, enterprise_manager=em, started_at=NOW - DAY)
+    SyncRun.objects.update(started_at=NOW - 4 * DAY, read_to_at=NOW - 4 * DAY)
+    run = make_full_run(em, started_at=NOW - HOUR)
+    make_reconciliation(run, state="different", only_em_count=3, only_em=["a", "b", "c"])
+
+    html = _html(page)
+
+    assert "Not yet known whether complete:" in html
+    assert f"since {NOW - 4 * DAY:%Y-%m-%d %H:%M:%S}</a>" in html
+
+
+def test_a_backup_server_that_the_chosen_enterprise_manager_does_not_show(
+    page: Client, em: EnterpriseManager, server: BackupServer
+) -> None:
+    other = make_enterprise_manager(covered_from_at=NOW - 200 * DAY)
+    make_full_run(other, started_at=NOW - HOUR)
+
+    html = _html(page, f"/?backup_server={server.pk}&enterprise_manager={other.pk}")
+
+    assert "“None” is therefore a finding" not in html
 
 
 def test_a_period_in_the_future_claims_nothing(
