@@ -35,11 +35,12 @@ class Cause(models.TextChoices):
     BEFORE_FIRST = "before_first", _("Before what Enterprise Manager showed at the first sync")
     NEVER_READ = "never_read", _("Never read in full")
     NOT_CLOSED = "not_closed", _("No full sync since then")
+    NOT_RECONCILED = "not_reconciled", _("Enterprise Manager lists rows that full syncs since then lack")
     COLLECTOR = "collector", _("Enterprise Manager has not collected since then")
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_WAITING = (Cause.NEVER_READ, Cause.NOT_CLOSED, Cause.COLLECTOR)
+_WAITING = (Cause.NEVER_READ, Cause.NOT_CLOSED, Cause.NOT_RECONCILED, Cause.COLLECTOR)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,10 +82,14 @@ class Completeness:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """By backup server what its Enterprise Managers have together, by Enterprise Manager what it has alone."""
+    """By backup server what its Enterprise Managers have together, by Enterprise Manager what it has alone.
+
+    `closed_to`: up to when a full sync has read all that an Enterprise Manager showed.
+    """
 
     servers: Mapping[int, Completeness]
     enterprise_managers: Mapping[int, Completeness]
+    closed_to: Mapping[int, datetime | None]
     overall: Completeness
 
 
@@ -125,12 +130,14 @@ def completeness_in(
     if backup_servers:
         sources = sources.filter(backup_server__in=backup_servers)
     facts = _Facts(sources, enterprise_managers, start, end, as_of)
-    servers = {server: Completeness.of(facts.of_server(server)) for server in facts.servers}
+    wanted = backup_servers or facts.servers
+    servers = {server: Completeness.of(facts.of_server(server)) for server in wanted}
     alone = {manager: Completeness.of(facts.of_manager(manager)) for manager in enterprise_managers}
     parts = [*servers.values(), *(alone[manager] for manager in facts.without_servers)]
     return Answers(
         servers=servers,
         enterprise_managers=alone,
+        closed_to=facts.closed_to,
         overall=Completeness.of(interval for part in parts for interval in part.intervals),
     )
 
@@ -178,6 +185,7 @@ class _Facts:
         self._gaps = read_gaps(managers, start, end, as_of)
         self._outages = read_outages(self._managers.values(), as_of)
         self.servers = list(dict.fromkeys(place.server for place in self._places if place.server is not None))
+        self.closed_to = {manager.pk: manager.closed_to for manager in self._managers.values()}
         self.without_servers = sorted(managers - {place.manager for place in self._places})
 
     def of_server(self, server: int) -> Iterator[Interval]:
@@ -246,7 +254,8 @@ class _Facts:
         ]
         oldest = min(stale, key=lambda outage: outage.from_at, default=None)
         if manager.closed_to is None or oldest is None or oldest.from_at >= manager.closed_to:
-            return Cause.NOT_CLOSED, manager.closed_to, ""
+            cause = Cause.NOT_RECONCILED if manager.lacks_rows else Cause.NOT_CLOSED
+            return cause, manager.closed_to, ""
         cause = Cause.COLLECTOR if oldest.closed_run_id is None else Cause.NOT_CLOSED
         return cause, oldest.from_at, place.name if oldest.backup_server_id else ""
 

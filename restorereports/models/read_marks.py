@@ -28,6 +28,7 @@ class ManagerMarks:
     covered_from_at: datetime | None
     closed_by: int
     closed_to: datetime | None
+    lacks_rows: bool  # a full sync came since, and Enterprise Manager lists rows that it lacked
     lost_to: datetime | None  # what is older was out of its reach when a sync was last tried
 
 
@@ -57,8 +58,10 @@ def read_managers(ids: Collection[int], as_of: datetime | None) -> Iterator[Mana
     runs = SyncRun.objects.filter(enterprise_manager=OuterRef("pk")).order_by("-pk")
     if as_of is not None:
         runs = runs.filter(started_at__lte=as_of)
-    closing = closing_runs(runs)
+    full = full_runs(runs)
+    closing = full.exclude(reconciliation__only_em_count__gt=0)
     found: Any = EnterpriseManager.objects.filter(pk__in=ids).annotate(
+        read_by=Subquery(full.values("pk")[:1]),
         closed_by=Subquery(closing.values("pk")[:1]),
         closed_to=Subquery(closing.values("read_to_at")[:1]),
         tried_at=Subquery(runs.values("started_at")[:1]),
@@ -70,14 +73,14 @@ def read_managers(ids: Collection[int], as_of: datetime | None) -> Iterator[Mana
             covered_from_at=manager.covered_from_at,
             closed_by=manager.closed_by or 0,
             closed_to=manager.closed_to,
+            lacks_rows=(manager.read_by or 0) > (manager.closed_by or 0),
             lost_to=manager.tried_at - manager.window if manager.tried_at else None,
         )
 
 
-def closing_runs(runs: SyncRunQuerySet) -> SyncRunQuerySet:
-    """The full syncs among them that close what went before: what EM listed, the mirror had."""
-    full = runs.filter(status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL).exclude(read_to_at=None)
-    return full.exclude(reconciliation__only_em_count__gt=0)
+def full_runs(runs: SyncRunQuerySet) -> SyncRunQuerySet:
+    """Those that read everything, and could tell up to when. One of them closes what went before if it lacked nothing."""
+    return runs.filter(status=SyncRun.Status.GOOD, kind=SyncRun.Kind.FULL).exclude(read_to_at=None)
 
 
 def read_gaps(managers: Collection[int], start: datetime, end: datetime, as_of: datetime | None) -> list[Gap]:

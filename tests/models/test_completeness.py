@@ -131,7 +131,7 @@ CASES: dict[str, Case] = {
             lambda e: make_reconciliation(e.close(e.a, 15), state="equal"),
             lambda e: make_reconciliation(e.close(e.a, 21), state="different", only_em_count=1),
         ),
-        [(WAITS, 15, 20, "not_closed", "A")],
+        [(WAITS, 15, 20, "not_reconciled", "A")],
     ),
     "rows that only the mirror has hinder nothing": (
         _several(
@@ -360,6 +360,7 @@ def test_only_the_enterprise_managers_asked_for_count(estate: Estate) -> None:
     assert both.overall.complete
     assert [both.enterprise_managers[em.pk].verdict for em in (estate.a, estate.b)] == [LOST, "complete"]
     assert said(one.overall) == [(LOST, 12, 14, "failed", "A")]
+    assert one.closed_to == {estate.a.pk: day(21)}
 
 
 def test_only_the_backup_servers_asked_for_count(estate: Estate) -> None:
@@ -372,7 +373,9 @@ def test_only_the_backup_servers_asked_for_count(estate: Estate) -> None:
     only = completeness_in([estate.a.pk], day(10), day(20), backup_servers=[estate.server.pk])
     assert only.overall.complete
     assert list(only.servers) == [estate.server.pk]
-    assert other.pk not in only.servers
+    assert said(
+        completeness_in([estate.b.pk], day(10), day(20), backup_servers=[other.pk]).servers[other.pk]
+    ) == [(WAITS, 10, 20, "never_read", "")]
 
 
 def test_an_enterprise_manager_without_a_backup_server_is_asked_for_itself(estate: Estate) -> None:
