@@ -25,7 +25,7 @@ _PARTS = (
     ("no_result", "url(#pn)", gettext_lazy("No result, dotted")),
     ("other", "url(#po)", gettext_lazy("Other, crossed")),
     ("running", "url(#pr)", gettext_lazy("In progress, outlined")),
-    ("unknown", "url(#pu)", gettext_lazy("Final state unknown, upright lines")),
+    ("unknown", "url(#pu)", gettext_lazy("State unknown, upright")),
 )
 _USUAL = 4  # the first four are in the legend also when they are zero
 _PATTERNS = (
@@ -114,7 +114,7 @@ def _legend(trend: Trend) -> Iterator[str]:
         yield _rect(x, 17.5, 10, 10, fill)
         yield f'<rect x="{x:.1f}" y="17.5" width="10" height="10" fill="none" stroke="{_RULE}" stroke-width="0.5"/>'
         yield _text(x + 14, 26, str(words), anchor="start")
-        x += 26 + 4.7 * len(str(words))
+        x += 26 + 4.2 * len(str(words))
 
 
 def _axis(top: int, left: float) -> Iterator[str]:

@@ -10,6 +10,8 @@ from restorereports.models.counts import OutcomeCounts
 
 if TYPE_CHECKING:
     from .figures import Figures
+    from .protected import ProtectedVms
+    from .reconciled import Compared
 
 _PARTS = OutcomeCounts.__slots__
 
@@ -53,6 +55,57 @@ def cross_foot(figures: Figures) -> None:
     )
     _same(
         _("completed"), whole.completed, _("completed with and without a duration"), figures.durations.total
+    )
+    for compared in figures.provenance.compared:
+        if compared.was_compared:
+            _comparison(compared)
+    _protected(figures.provenance.protected)
+
+
+def _comparison(one: Compared) -> None:
+    """Of one Enterprise Manager: the backup servers add up, and what both sides have is as many on each."""
+    manager = one.enterprise_manager
+    listed, held = one.listed or 0, one.held or 0
+    _same(
+        _("rows that %s lists") % manager,
+        listed,
+        _("the sum over its backup servers"),
+        one.servers_listed,
+    )
+    _same(
+        _("rows held of %s") % manager,
+        held,
+        _("the sum over its backup servers"),
+        one.servers_held,
+    )
+    _same(
+        _("rows that %s lists, without those only there") % manager,
+        listed - one.only_em_count,
+        _("rows held, without those only here"),
+        held - one.only_mirror_count,
+    )
+    if one.equal:
+        _same(
+            _("rows of %s on one side only") % manager,
+            one.only_em_count + one.only_mirror_count,
+            _("none"),
+            0,
+        )
+        counted = one.mirrored if one.counted is None else one.counted
+        _same(_("rows that %s counts") % manager, counted or 0, _("rows mirrored"), one.mirrored or 0)
+
+
+def _protected(vms: ProtectedVms) -> None:
+    """VMs that several Enterprise Managers show count once: no more than their sum, no fewer than the most of one."""
+    if vms.distinct is None:
+        return
+    most = max((line.vms or 0 for line in vms.lines), default=0)
+    lowest, highest = most, vms.total
+    _same(
+        _("VMs protected at the period’s end"),
+        vms.distinct,
+        _("the Enterprise Managers’ figures allow"),
+        min(max(vms.distinct, lowest), highest),
     )
 
 

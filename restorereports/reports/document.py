@@ -12,7 +12,6 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from restorereports.models import Report
-from restorereports.models.enterprise_manager import LISTED_WINDOW
 from restorereports.wording import utc_text
 
 from .charts import trend_chart
@@ -46,7 +45,6 @@ def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[s
         "chart": trend_chart(figures.trend),
         "trend_whole": figures.trend.within(figures.start, figures.end),
         "machine_form": machine_form(figures.scope),
-        "window_days": LISTED_WINDOW.days,
         "whole_vm": next((d for d in figures.durations.types if not d.is_mount_time and d.measured), None),
     }
 

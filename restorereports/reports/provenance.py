@@ -1,20 +1,32 @@
-"""Where the rows come from and up to when they are complete: Enterprise Managers, their sync runs, gaps."""
+"""Where the rows come from and whether they are complete: Enterprise Managers, their sync runs, what they lack."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q, Sum, Window
-from django.db.models.functions import Lag
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 
-from restorereports.models import EnterpriseManager, Reader, RestoreSessionScope, SyncRun
-from restorereports.models.enterprise_manager import LISTED_WINDOW
-from restorereports.models.sync_run import SyncRunQuerySet
+from restorereports.models import (
+    BackupServerSource,
+    EnterpriseManager,
+    Inventory,
+    Reader,
+    Reconciliation,
+    RestoreSessionScope,
+    SyncRun,
+)
+from restorereports.models.completeness import Answers, Completeness, Verdict, completeness_in
+
+from .lacking import Lacking, lacking
+from .protected import Protected, ProtectedVms, protected_vms
+from .reconciled import Compared, Sides, compared, sides
 
 MOST_MANAGERS = 10
-MOST_GAPS = 10
+MOST_REMOVED = 12
+SKEW_TOLD_OVER = 60  # seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,47 +55,54 @@ class Runs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gap:
-    """Between two good runs further apart than EM's list reaches: what started in it may be missing."""
-
-    enterprise_manager: str
-    from_at: datetime
-    to_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One Enterprise Manager as a source of this report. `rows`: of the period, shown by it."""
+    """One Enterprise Manager as a source of this report. `rows`: of the period, shown by it.
+
+    `completeness` is what it has alone; `closed_to`: up to when a full sync has read all that it showed.
+    """
 
     name: str
     url: str
     account: str
     role: str
+    restore_scope: str
     api_versions: str
     clock_skew_seconds: float | None
+    database_skew_seconds: float | None
     pin_sha256: str
     has_ca: bool
     plain_http: bool
+    shown_window: timedelta | None
+    window_is_cut: bool
     oldest_received_at: datetime | None
     first_good_at: datetime | None
     last_good_at: datetime | None
-    good_before_end_at: datetime | None
-    good_after_end_at: datetime | None
+    closed_to: datetime | None
+    completeness: Completeness
     rows: int
     runs: Runs
 
     @property
-    def reaches_back_to(self) -> datetime | None:
-        """What started from here on was in EM's list at the first good run, as far as EM's list reaches."""
-        if self.first_good_at is None:
-            return None
-        window = self.first_good_at - LISTED_WINDOW
-        return min(window, self.oldest_received_at) if self.oldest_received_at else window
+    def sees_a_part(self) -> bool:
+        return self.restore_scope == EnterpriseManager.RestoreScope.CUSTOM
+
+    @property
+    def restore_scope_label(self) -> str:
+        return str(EnterpriseManager.RestoreScope(self.restore_scope).label)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removed:
+    """A backup server that Enterprise Manager no longer lists."""
+
+    backup_server: str
+    enterprise_manager: str
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """`sources` are bounded, those not read since the period's end first; the totals are of all.
+    """`sources` are bounded, those that are not complete first; `compared` and `protected` are of all of them.
 
     `first_data_at` is the start of the oldest row ever received.
     """
@@ -95,21 +114,68 @@ class Provenance:
     rest_runs: Runs
     rest_rows: int
     shown_by_several: int
-    gaps: tuple[Gap, ...]
-    gaps_total: int
+    completeness: Completeness
+    lacking: Lacking
+    compared: tuple[Compared, ...]
+    protected: ProtectedVms
+    protected_at: datetime
+    removed: tuple[Removed, ...]
+    removed_total: int
     first_data_at: datetime | None
-    not_read_after_end: tuple[str, ...]
-    not_reaching_back: tuple[str, ...]
-    never_read: tuple[str, ...]
 
     @property
     def rest(self) -> int:
         return self.total - len(self.sources)
 
     @property
-    def complete(self) -> bool:
-        """Each was read without a gap from the period's start on and again after its end."""
-        return bool(self.total) and not (self.not_read_after_end or self.not_reaching_back or self.gaps_total)
+    def verdict(self) -> Verdict:
+        """Nothing is known of nobody."""
+        return self.completeness.verdict if self.total else Verdict.NOT_YET_KNOWN
+
+    @property
+    def causes(self) -> list[tuple[str, int]]:
+        """Why it is not complete, by cause the number of stretches of time, most first."""
+        found: dict[str, int] = {}
+        for one in self.completeness.intervals:
+            found[str(one.cause.label)] = found.get(str(one.cause.label), 0) + 1
+        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    @property
+    def most(self) -> int:
+        return MOST_MANAGERS
+
+    @property
+    def compared_shown(self) -> tuple[Compared, ...]:
+        return self.compared[:MOST_MANAGERS]
+
+    @property
+    def compared_rest(self) -> Sides:
+        return sides(self.compared[MOST_MANAGERS:])
+
+    @property
+    def compared_total(self) -> Sides:
+        return sides(self.compared)
+
+    @property
+    def has_compared_servers(self) -> bool:
+        return any(one.servers for one in self.compared)
+
+    @property
+    def protected_shown(self) -> tuple[Protected, ...]:
+        return self.protected.lines[:MOST_MANAGERS]
+
+    @property
+    def protected_rest(self) -> int:
+        return sum(line.vms or 0 for line in self.protected.lines[MOST_MANAGERS:])
+
+    @property
+    def reconciled(self) -> int:
+        """How many Enterprise Managers' own lists and counts equalled the mirror when they were last compared."""
+        return sum(1 for one in self.compared if one.equal)
+
+    @property
+    def seeing_a_part(self) -> int:
+        return sum(1 for source in self.sources if source.sees_a_part)
 
 
 def provenance(
@@ -123,21 +189,13 @@ def provenance(
 ) -> Provenance:
     if scope.start is None or scope.end is None:
         raise ValueError("the provenance of a period needs both its ends")
-    managers = EnterpriseManager.objects.visible_to(reader)
-    if scope.enterprise_managers:
-        managers = managers.filter(pk__in=scope.enterprise_managers)
-    found = list(managers.order_by("name"))
-    ids = [manager.pk for manager in found]
-    good = _good_runs(ids, scope.end, as_of)
-    runs = _runs(ids, scope.start, min(scope.end, as_of))
-    latest = _latest_good(ids, as_of)
-    sources = [
-        _source(manager, latest.get(manager.pk), good.get(manager.pk, {}), runs, rows_per_manager)
-        for manager in found
-    ]
-    sources.sort(key=lambda source: (source.good_after_end_at is not None, source.name.casefold()))
-    gaps = _gaps(ids, good, {m.pk: m.name for m in found}, scope.start, scope.end, as_of)
-    start = scope.start
+    found = _managers(scope, reader, as_of)
+    names = {manager.pk: manager.name for manager in found}
+    answers = _answers(scope, list(names), as_of)
+    sources = _sources(
+        found, answers, _runs(list(names), scope.start, min(scope.end, as_of)), rows_per_manager
+    )
+    removed = _removed(names, scope, as_of)
     return Provenance(
         sources=tuple(sources[:MOST_MANAGERS]),
         total=len(sources),
@@ -146,74 +204,109 @@ def provenance(
         rest_runs=sum((source.runs for source in sources[MOST_MANAGERS:]), Runs()),
         rest_rows=sum(source.rows for source in sources[MOST_MANAGERS:]),
         shown_by_several=shown_by_several,
-        gaps=tuple(gaps[:MOST_GAPS]),
-        gaps_total=len(gaps),
+        completeness=answers.overall,
+        lacking=lacking(
+            answers,
+            list(names),
+            backup_servers=scope.backup_servers,
+            start=scope.start,
+            end=scope.end,
+            as_of=as_of,
+        ),
+        compared=compared(names, {manager.pk: manager.last_reconciliation for manager in found}),
+        protected=protected_vms(
+            names,
+            latest={manager.pk: manager.last_inventory for manager in found},
+            first_good={manager.pk: manager.inventory_since for manager in found},
+            backup_servers=scope.backup_servers,
+            at=min(scope.end, as_of),
+        ),
+        protected_at=min(scope.end, as_of),
+        removed=tuple(removed[:MOST_REMOVED]),
+        removed_total=len(removed),
         first_data_at=min(
             (at for at in (oldest_row_at, *(source.oldest_received_at for source in sources)) if at),
             default=None,
         ),
-        not_read_after_end=tuple(source.name for source in sources if source.good_after_end_at is None),
-        not_reaching_back=tuple(
-            source.name
-            for source in sources
-            if source.reaches_back_to is None or source.reaches_back_to > start
-        ),
-        never_read=tuple(source.name for source in sources if source.first_good_at is None),
     )
 
 
-def _source(
-    manager: EnterpriseManager,
-    latest: SyncRun | None,
-    good: dict[str, datetime],
-    runs: dict[int, Runs],
-    rows: dict[int, int],
-) -> Source:
+def _managers(scope: RestoreSessionScope, reader: Reader, as_of: datetime) -> list[Any]:
+    """Those of the scope by name, each with the ids of its last good run, comparison and inventory as of then."""
+    managers = EnterpriseManager.objects.visible_to(reader)
+    if scope.enterprise_managers:
+        managers = managers.filter(pk__in=scope.enterprise_managers)
+    if scope.backup_servers:
+        showing = BackupServerSource.objects.filter(backup_server__in=scope.backup_servers)
+        managers = managers.filter(pk__in=showing.values("enterprise_manager"))
+    own = OuterRef("pk")
+    good = SyncRun.objects.filter(
+        enterprise_manager=own, status=SyncRun.Status.GOOD, started_at__lte=as_of
+    ).order_by("-pk")
+    read = Inventory.objects.filter(enterprise_manager=own, at__lte=as_of).order_by("-pk")
+    comparisons = Reconciliation.objects.filter(enterprise_manager=own, at__lte=as_of).order_by("-pk")
+
+    def first(rows: QuerySet[Any], field: str = "pk") -> Subquery:
+        return Subquery(rows.values(field)[:1])
+
+    annotated = managers.annotate(
+        first_good_at=first(good.reverse(), "started_at"),
+        last_good=first(good),
+        last_reconciliation=first(comparisons),
+        last_inventory=first(read),
+        inventory_since=first(read.filter(state=Inventory.State.GOOD).reverse(), "at"),
+    )
+    return list(annotated.order_by("name"))
+
+
+def _answers(scope: RestoreSessionScope, managers: Sequence[int], as_of: datetime) -> Answers:
+    if scope.start is None or scope.end is None or scope.start >= scope.end:
+        nothing = Completeness.of(())
+        alone = dict.fromkeys(managers, nothing)
+        return Answers(servers={}, enterprise_managers=alone, closed_to={}, overall=nothing)
+    return completeness_in(managers, scope.start, scope.end, backup_servers=scope.backup_servers, as_of=as_of)
+
+
+def _sources(
+    managers: Sequence[Any], answers: Answers, runs: Mapping[int, Runs], rows: Mapping[int, int]
+) -> list[Source]:
+    latest = SyncRun.objects.in_bulk([manager.last_good for manager in managers if manager.last_good])
+    sources = [
+        _source(
+            manager,
+            latest.get(manager.last_good),
+            answers,
+            runs=runs.get(manager.pk, Runs()),
+            rows=rows.get(manager.pk, 0),
+        )
+        for manager in managers
+    ]
+    return sorted(sources, key=lambda source: (source.completeness.complete, source.name.casefold()))
+
+
+def _source(manager: Any, latest: SyncRun | None, answers: Answers, *, runs: Runs, rows: int) -> Source:
     return Source(
         name=manager.name,
         url=manager.url,
         account=latest.account if latest and latest.account else manager.username,
         role=latest.role if latest else "",
+        restore_scope=latest.restore_scope if latest else manager.restore_scope,
         api_versions=latest.api_versions if latest else "",
         clock_skew_seconds=latest.clock_skew_seconds if latest else None,
+        database_skew_seconds=latest.database_skew_seconds if latest else None,
         pin_sha256=manager.pin_sha256,
         has_ca=bool(manager.ca_pem),
         plain_http=manager.url.startswith("http://"),
+        shown_window=manager.shown_window,
+        window_is_cut=manager.window_is_cut,
         oldest_received_at=manager.oldest_received_at,
-        first_good_at=good.get("first"),
-        last_good_at=good.get("last"),
-        good_before_end_at=good.get("before"),
-        good_after_end_at=good.get("after"),
-        rows=rows.get(manager.pk, 0),
-        runs=runs.get(manager.pk, Runs()),
+        first_good_at=manager.first_good_at,
+        last_good_at=latest.started_at if latest else None,
+        closed_to=answers.closed_to.get(manager.pk),
+        completeness=answers.enterprise_managers[manager.pk],
+        rows=rows,
+        runs=runs,
     )
-
-
-def _good(ids: list[int], as_of: datetime) -> SyncRunQuerySet:
-    return SyncRun.objects.filter(
-        enterprise_manager__in=ids, status=SyncRun.Status.GOOD, started_at__lte=as_of
-    ).order_by()
-
-
-def _good_runs(ids: list[int], end: datetime, as_of: datetime) -> dict[int, dict[str, datetime]]:
-    """By Enterprise Manager: the first and last good run, the last before the end, the first from it on."""
-    found: Any = (
-        _good(ids, as_of)
-        .values("enterprise_manager")
-        .annotate(
-            first=Min("started_at"),
-            last=Max("started_at"),
-            before=Max("started_at", filter=Q(started_at__lt=end)),
-            after=Min("started_at", filter=Q(started_at__gte=end)),
-        )
-    )
-    return {row.pop("enterprise_manager"): row for row in found}
-
-
-def _latest_good(ids: list[int], as_of: datetime) -> dict[int, SyncRun]:
-    """The newest good run of each Enterprise Manager: under which account and role it read."""
-    newest = _good(ids, as_of).values("enterprise_manager").annotate(newest=Max("pk")).values("newest")
-    return {run.enterprise_manager_id: run for run in SyncRun.objects.filter(pk__in=newest)}
 
 
 def _runs(ids: list[int], start: datetime, end: datetime) -> dict[int, Runs]:
@@ -232,30 +325,16 @@ def _runs(ids: list[int], start: datetime, end: datetime) -> dict[int, Runs]:
     return table
 
 
-def _gaps(
-    ids: list[int],
-    marks: dict[int, dict[str, datetime]],
-    names: dict[int, str],
-    start: datetime,
-    end: datetime,
-    as_of: datetime,
-) -> list[Gap]:
-    """Gaps that touch the period (evidence rule 14): (last good run, next good run − 30 days) when positive."""
-    good = (
-        _good(ids, as_of)
-        .annotate(
-            before=Window(Lag("started_at"), partition_by="enterprise_manager", order_by=["started_at", "pk"])
-        )
-        .filter(started_at__gt=F("before") + LISTED_WINDOW)
-        .values_list("enterprise_manager", "before", "started_at")
+def _removed(names: Mapping[int, str], scope: RestoreSessionScope, as_of: datetime) -> list[Removed]:
+    """Backup servers that were removed since the period began, the latest first."""
+    sources = BackupServerSource.objects.filter(
+        enterprise_manager__in=names, removed_at__gt=scope.start, removed_at__lte=as_of
     )
-    pairs = [(manager, before, after) for manager, before, after in good]
-    pairs += [(manager, mark["last"], as_of) for manager, mark in marks.items()]
-    return sorted(
-        (
-            Gap(enterprise_manager=names[manager], from_at=before, to_at=after - LISTED_WINDOW)
-            for manager, before, after in pairs
-            if after - LISTED_WINDOW > before and before < end and after - LISTED_WINDOW > start
-        ),
-        key=lambda gap: (gap.from_at, gap.enterprise_manager),
+    if scope.backup_servers:
+        sources = sources.filter(backup_server__in=scope.backup_servers)
+    found = sources.order_by("-removed_at", "pk").values_list(
+        "name", "enterprise_manager__name", "removed_at"
     )
+    return [
+        Removed(backup_server=name, enterprise_manager=manager, at=at) for name, manager, at in found if at
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -13,8 +13,10 @@ from django.utils.translation import gettext as _
 
 from restorereports import wording
 from restorereports.models import Outcome
+from restorereports.models.completeness import Verdict
 from restorereports.models.counts import OutcomeCounts, percent
 from restorereports.reports.printed import printed
+from restorereports.reports.provenance import SKEW_TOLD_OVER
 
 register = template.Library()
 register.filter("printed", printed)
@@ -28,6 +30,32 @@ _CLASS = {
     Outcome.RUNNING: "running",
     Outcome.UNKNOWN: "unknown",
 }
+
+
+_VERDICT_CLASS = {
+    Verdict.COMPLETE: "success",
+    Verdict.INCOMPLETE: "failed",
+    Verdict.NOT_YET_KNOWN: "unknown",
+}
+
+
+@register.filter
+def verdict(found: str) -> SafeString:
+    """Complete, Incomplete or Not yet known, as icon and word."""
+    kind = Verdict(found)
+    return format_html('<span class="v {}">{}</span>', _VERDICT_CLASS[kind], kind.label)
+
+
+@register.filter
+def days(length: timedelta) -> str:
+    """`91 d`, days cut; below one day as hours."""
+    return f"{length.days} d" if length.days else wording.duration_text(length // timedelta(milliseconds=1))
+
+
+@register.filter
+def signed(value: int) -> str:
+    """`+3`, `−3`, `0`."""
+    return f"{value:+,}".replace("-", "\u2212") if value else "0"
 
 
 @register.filter
@@ -87,10 +115,16 @@ def age(line: object, as_of: datetime) -> str:
 
 @register.filter
 def skew(seconds: float) -> str:
-    """EM's clock against ours, as the last good sync found it."""
+    """Another clock against ours, as the last good sync found it."""
     if abs(seconds) < 1:
-        return _("clock agrees")
-    return (_("clock %s s ahead") if seconds > 0 else _("clock %s s behind")) % f"{abs(seconds):,.0f}"
+        return _("agrees")
+    return (_("%s s ahead") if seconds > 0 else _("%s s behind")) % f"{abs(seconds):,.0f}"
+
+
+@register.filter
+def is_far(seconds: float) -> bool:
+    """Whether a clock is so far off that it is marked."""
+    return abs(seconds) > SKEW_TOLD_OVER
 
 
 @register.filter

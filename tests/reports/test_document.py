@@ -14,9 +14,16 @@ from restorereports.models import SYSTEM, Report, RestoreSession, RestoreSession
 from restorereports.reports import document
 from restorereports.reports.figures import gather
 from restorereports.reports.request import PeriodOpen, request_report
-from tests.factories import make_enterprise_manager, make_schedule, make_user
+from tests.factories import (
+    make_enterprise_manager,
+    make_full_run,
+    make_inventory,
+    make_reconciliation,
+    make_schedule,
+    make_user,
+)
 
-from .population import AS_OF, JULY, july, make_population
+from .population import AS_OF, JULY, july, make_population, make_troubles
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
@@ -90,7 +97,10 @@ def test_the_cover_says_what_was_restored_with_its_whole() -> None:
     assert "6 of 11 completed restore sessions ended with Success: 54.5 %." in text
     assert "2 Failed, 1 Warning, 1 No result, 1 Other. 2 were in progress." in text
     assert "Data as of 2026-08-01 06:00:00 UTC · 2026-08-01T06:00:00.000Z" in text
-    assert "every Enterprise Manager in scope was read from the start of the period on without a gap" in text
+    assert (
+        "Data quality: Complete. 1 Enterprise Manager: each moment of the period was read without a gap, and a "
+        "full sync after its end closed it." in text
+    )
 
 
 def test_one_of_each_is_said_in_the_singular() -> None:
@@ -155,8 +165,11 @@ def test_an_unfinished_period_and_an_unread_end_are_said() -> None:
     text = text_of(make_report(), as_of=july(20))
 
     assert "The period was not over when the data were taken: these figures are not final." in text
-    assert "1 Enterprise Manager has not been read since the end of the period." in text
-    assert "not yet known" in text
+    assert (
+        "Data quality: Not yet known. What is missing can still come, or was never there; the figures may change. "
+        "Why, and for how many stretches of time: No full sync since then (1). See section 8, table 8.4."
+        in text
+    )
 
 
 def test_the_message_of_a_failure_and_what_followed_it_are_listed() -> None:
@@ -196,12 +209,81 @@ def test_a_filter_is_printed_in_words() -> None:
 
 
 def test_without_a_sync_no_absence_of_gaps_is_claimed() -> None:
-    make_enterprise_manager()
+    make_enterprise_manager(name="em-never")
 
     text = text_of(make_report())
 
-    assert "Not known for 1 Enterprise Manager, which has had no good sync yet." in text
+    assert "Never read in full (1)" in text
+    assert "No gap is on record; what has not been read: table 8.4." in text
+    assert re.search(
+        r"em-never all 2026-07-01 00:00:00 2026-08-01 00:00:00 Never read in full Not yet known", text
+    )
+    assert "em-never not tried yet" in text
     assert "None seen" not in text
+
+
+def test_what_is_complete_says_how_far_back_it_was_read_and_that_it_was_compared() -> None:
+    make_population()
+
+    text = text_of(make_report())
+
+    assert "None seen: each full sync reached back to the good sync before it." in text
+    assert "No outage of EM’s collector of more than 24 hours is on record for the period." in text
+    assert (
+        "em-north Complete 2026-08-01 05:00:00 shows restore sessions up to 91 d old; older ones were seen to leave "
+        "EM returned history back to 2026-05-10 00:00:00; nothing older can be recovered" in text
+    )
+    assert "restore scope: everything" in text
+    assert (
+        "EM’s own list and count equalled the mirror for 1 of 1 Enterprise Manager when they were last compared"
+        in text
+    )
+    assert "em-north Reconciled 2026-08-01 05:00:00 2026-07-02 05:00:00 13 13 0 0 15 15" in text
+    assert "em-north vbr-b 7 7 0 em-north vbr-a 6 6 0 Total 13 13 0" in text
+    assert "2 VMs had a restore point at 2026-08-01 00:00:00" in text
+    assert "not compared with the rows" not in text
+    assert "Table 8.4 What is not complete: no rows. Table 8.5" in text
+
+
+def test_what_is_not_complete_is_told_with_causes_notes_outages_and_differences() -> None:
+    make_troubles(make_population())
+
+    text = text_of(make_report())
+
+    assert (
+        "Data quality: Incomplete. Restore sessions of the period may be missing: every figure is of what was read."
+        in text
+    )
+    assert (
+        "em-south all 2026-07-03 10:00:00 2026-07-09 10:00:00 Syncs failed Restore sessions may be missing"
+        in text
+    )
+    assert "Log-on refused. Check the account." in text
+    assert "2026-08-01 05:00:00 B. Sample: The account was locked." in text
+    assert "[324 characters in all]" in text
+    assert "em-south em-south-2 2026-07-27 10:00:00 still so not provided by EM" in text
+    assert "em-south all 2026-07-20 10:00:00 2026-07-24 10:00:00 Failed to connect to em-south-1" in text
+    assert "em-south-removed, removed from EM on 2026-07-18 10:00:00 (em-south)" in text
+    assert "Not reconciled compared twice" in text
+    assert "Only in em-south, 3 of 12 named: 00000000-0000-4000-8000-0000000000aa, " in text
+    assert "Held here and not listed by em-south, 2 of 2 named:" in text
+    assert "em-south em-south-1 100 88 −12" in text
+    assert "restore scope: a part" in text
+    assert "The account of 1 Enterprise Manager is declared to see a part of it" in text
+    assert "shows restore sessions at least 20 d old; none was seen to leave" in text
+    assert re.search(r"em-south 1 2026-08-01 04:00:00 2026-08-01 04:00:00 3 5 −2", text)
+
+
+def test_whoever_may_not_read_the_lists_to_compare_with_is_said() -> None:
+    manager = make_enterprise_manager(name="em", covered_from_at=datetime(2026, 5, 1, tzinfo=UTC))
+    run = make_full_run(manager, started_at=AS_OF)
+    make_reconciliation(run, state="not_readable", listed=None, held=None, counted=None, mirrored=None)
+    make_inventory(run, state="not_readable")
+
+    text = text_of(make_report())
+
+    assert text.count("Not readable with this role") == 2
+    assert "Data quality: Complete." in text
 
 
 def test_who_asked_is_named() -> None:
@@ -242,10 +324,28 @@ def test_a_report_keeps_what_was_asked() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "clock agrees"), (-90, "clock 90 s behind"), (3600.2, "clock 3,600 s ahead")],
+    [
+        (0.4, "clock agrees"),
+        (-60, "clock 60 s behind"),
+        (3600.2, "clock 3,600 s ahead"),
+        (None, "clock not compared"),
+    ],
 )
-def test_the_clock_of_enterprise_manager_is_compared(seconds: float, words: str) -> None:
+def test_the_clock_of_enterprise_manager_is_compared(seconds: float | None, words: str) -> None:
+    population = make_population()
+    population.manager.runs.update(clock_skew_seconds=seconds, database_skew_seconds=seconds)
+
+    text = text_of(make_report())
+
+    assert f"EM’s {words}" in text
+    assert f"database’s {words}" in text
+
+
+@pytest.mark.parametrize(("seconds", "marked"), [(60, False), (-61, True)])
+def test_a_clock_more_than_60_seconds_off_is_marked(seconds: float, marked: bool) -> None:
     population = make_population()
     population.manager.runs.update(clock_skew_seconds=seconds)
+    report = make_report()
+    figures = gather(scope=JULY, zone=zoneinfo.ZoneInfo("UTC"), as_of=AS_OF, reader=SYSTEM)
 
-    assert words in text_of(make_report())
+    assert (f'<span class="v warning">{abs(seconds)} s' in document.html(report, figures)) == marked

@@ -17,7 +17,7 @@ from restorereports.reports.figures import Figures, gather, previous_period
 from restorereports.reports.scope_words import filters_of, machine_form
 from tests.factories import make_backup_server, make_enterprise_manager, make_source
 
-from .population import AS_OF, JULY, Population, july, make_population
+from .population import AS_OF, JULY, Population, july, make_population, make_troubles
 
 pytestmark = pytest.mark.django_db
 UTC_ZONE = zoneinfo.ZoneInfo("UTC")
@@ -310,6 +310,37 @@ def test_parts_of_the_lists_must_add_up_too(population) -> None:
 
     with pytest.raises(CrossFootError, match=r"completed without success: 5, .*: 6\.$"):
         cross_foot(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"held": 12}, "rows held of em-north: 12, the sum over its backup servers: 13"),
+        ({"listed": 14}, "rows that em-north lists: 14, "),
+        ({"only_em_count": 1}, "lists, without those only there: 12, .*: 13"),
+        ({"only_em_count": 1, "only_mirror_count": 1}, "on one side only: 2, none: 0"),
+        ({"counted": 16}, "rows that em-north counts: 16, rows mirrored: 15"),
+    ],
+)
+def test_a_comparison_that_does_not_add_up_is_not_issued(population, change, names) -> None:
+    right = figures_of()
+    (compared,) = right.provenance.compared
+    wrong = dataclasses.replace(right.provenance, compared=(dataclasses.replace(compared, **change),))
+
+    with pytest.raises(CrossFootError, match=names):
+        cross_foot(dataclasses.replace(right, provenance=wrong))
+
+
+@pytest.mark.parametrize("distinct", [1, 5])
+def test_protected_vms_that_contradict_their_lines_are_not_issued(population, distinct: int) -> None:
+    make_troubles(population)
+    right = figures_of()
+    wrong = dataclasses.replace(
+        right.provenance, protected=dataclasses.replace(right.provenance.protected, distinct=distinct)
+    )
+
+    with pytest.raises(CrossFootError, match=f"VMs protected at the period’s end: {distinct}"):
+        cross_foot(dataclasses.replace(right, provenance=wrong))
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(population, django_assert_max_num_queries) -> None:

@@ -146,7 +146,7 @@ def test_each_result_has_a_colour_a_pattern_and_a_word() -> None:
         "Failed, dark",
         "No result, dotted",
         "Other, crossed",
-        "Final state unknown",
+        "State unknown, upright",
     ):
         assert word in svg
 
