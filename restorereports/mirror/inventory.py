@@ -134,6 +134,7 @@ def _read_pages(reading: Reading) -> None:
         reading.go_on()
         if page.restarted:
             reading.begin_again(from_the_start=page.number == 1)
+            before = frozenset()
         points = [
             point for point in page.items if point.uid not in before
         ]  # of equal times some may come again

@@ -43,9 +43,13 @@ def record_seen(enterprise_manager: int, seen: PointsByMachine, *, at: datetime)
     ]
     Presence.objects.bulk_create(fresh)
     grown = [row for vm, row in sorted(known.items()) if _extend(row, seen[vm], begun.get(vm), at=at)]
-    fields = ["from_at", "newest_point_at", "newest_point_uid", "restore_points", "checked_at"]
-    Presence.objects.bulk_update(grown, fields)
+    _write(grown, ["from_at", "newest_point_at", "newest_point_uid", "restore_points", "checked_at"])
     return len(fresh)
+
+
+def _write(rows: list[Presence], fields: list[str]) -> None:
+    """As an upsert by id: some times faster than an update with a case for each row, and this is most of the work."""
+    Presence.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=fields)
 
 
 def _last_ends(enterprise_manager: int, machines: Collection[int]) -> dict[int, datetime]:
@@ -88,7 +92,7 @@ def count_points(enterprise_manager: int, counts: Mapping[int, int], machines: C
     wrong = [row for row in rows if row.restore_points != counts[row.virtual_machine_id]]
     for row in wrong:
         row.restore_points = counts[row.virtual_machine_id]
-    Presence.objects.bulk_update(wrong, ["restore_points"])
+    _write(wrong, ["restore_points"])
 
 
 def close(ids: Collection[int], *, at: datetime) -> int:

@@ -381,6 +381,47 @@ def test_a_page_border_changes_nothing(em, world, clock, monkeypatch) -> None:
     assert set(Presence.objects.values_list("restore_points", flat=True)) == {4}
 
 
+def test_a_walk_that_begins_again_counts_nothing_twice(em, world, server, clock, monkeypatch) -> None:
+    monkeypatch.setattr(inventory_module, "PAGE_SIZE", 3)
+    for number in range(8):
+        point = add(world, f"vm-{number % 2}", created_at=clock() - (20 - number) * HOUR)
+        if number == 1:
+            gone = add(world, "gone", created_at=clock() - 18 * HOUR - HOUR / 2)
+    server.faults.call(lambda: world.remove_restore_point(gone.uid), path="type=VmRestorePoint", nth=2)
+
+    inventory = read(em, clock())
+
+    assert (inventory.restore_points, inventory.vms, inventory.vanished) == (8, 2, 1)
+    presence = Presence.objects.get(newest_point_uid=point.uid)
+    assert presence.restore_points == 4
+
+
+def test_a_walk_that_begins_again_in_the_middle_forgets_nobody(em, world, server, clock, monkeypatch) -> None:
+    monkeypatch.setattr(inventory_module, "PAGE_SIZE", 2)
+    add(world, "early", created_at=clock() - DAY)
+    together = [add(world, f"vm-{number}", created_at=clock() - HOUR) for number in range(7)]
+
+    def remove() -> None:
+        for point in together[-3:]:
+            world.remove_restore_point(point.uid)
+
+    server.faults.call(remove, path="type=VmRestorePoint", nth=4)
+
+    inventory = read(em, clock())
+
+    assert inventory.state == "good"
+    assert {"early", "vm-0", "vm-1", "vm-2", "vm-3"} <= protected(clock())
+    assert set(Presence.objects.values_list("restore_points", flat=True)) == {1}
+
+
+def test_an_impossible_uid_is_an_unexpected_answer(em, world, clock) -> None:
+    add(world, uid="urn:veeam:VmRestorePoint:" + "x" * 300)
+
+    inventory = read(em, clock())
+
+    assert (inventory.state, inventory.vms) == ("failed", 0)
+
+
 def test_restore_sessions_follow_in_chunks(em, world, clock, monkeypatch) -> None:
     monkeypatch.setattr(links, "READ_AT_ONCE", 2)
     monkeypatch.setattr(links, "WRITTEN_AT_ONCE", 2)
