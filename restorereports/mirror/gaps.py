@@ -29,16 +29,39 @@ def read_to(run: SyncRun) -> datetime | None:
     return min(moment_of(run), run.collected_at - ahead)
 
 
+def known_to(good: SyncRun) -> datetime:
+    """Where a gap behind this good run begins: what EM collected after that, the run could not read."""
+    return good.read_to_at or moment_of(good)
+
+
+def after_removal(run: SyncRun, *, at: datetime) -> None:
+    """Of the backup servers found removed at `at`, what they did since the last good run cannot be read any more."""
+    last = _good_before(run).first()
+    for source in run.enterprise_manager.backup_server_sources.filter(removed_at=at).order_by("pk"):
+        if last is not None and known_to(last) < at:
+            Gap.objects.create(
+                enterprise_manager_id=run.enterprise_manager_id,
+                backup_server_id=source.backup_server_id,
+                from_at=known_to(last),
+                to_at=at,
+                cause=Gap.Cause.SERVER_AWAY,
+                opened_at=run.started_at,
+                opened_run=run,
+                closed_at=run.started_at,
+                closed_run=run,
+            )
+
+
 def after_failed(run: SyncRun) -> None:
     """Open a gap once the time since the last good run is longer than EM answers back: now rows are being lost."""
     enterprise_manager = EnterpriseManager.objects.get(pk=run.enterprise_manager_id)
     last = _good_before(run).first()
     if last is None or enterprise_manager.gaps.growing().filter(backup_server=None).exists():
         return
-    if moment_of(run) - enterprise_manager.window > moment_of(last):
+    if moment_of(run) - enterprise_manager.window > known_to(last):
         Gap.objects.create(
             enterprise_manager=enterprise_manager,
-            from_at=moment_of(last),
+            from_at=known_to(last),
             cause=Gap.Cause.FAILED,
             detail=run.error,
             opened_at=run.started_at,
@@ -92,13 +115,13 @@ def _close_or_record(enterprise_manager: EnterpriseManager, run: SyncRun, window
         return
     good = _good_before(run)
     last = good.filter(kind=SyncRun.Kind.FULL).first() if window.history_lost else good.first()
-    if last is None or window.covers_from <= moment_of(last):
+    if last is None or window.covers_from <= known_to(last):
         return
     failed = enterprise_manager.runs.filter(pk__gt=last.pk, pk__lt=run.pk).exclude(error="").first()
     cause = Gap.Cause.FAILED if failed else Gap.Cause.NOT_RUN
     Gap.objects.create(
         enterprise_manager=enterprise_manager,
-        from_at=moment_of(last),
+        from_at=known_to(last),
         to_at=window.covers_from,
         cause=Gap.Cause.HISTORY_LOST if window.history_lost else cause,
         detail=failed.error if failed and not window.history_lost else "",

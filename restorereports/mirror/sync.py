@@ -33,7 +33,7 @@ from restorereports.runlog import log_as
 
 from .collectors import Collecting, read_collectors, record_outages
 from .connection import connection_to
-from .gaps import after_failed, after_full, moment_of, read_to
+from .gaps import after_failed, after_full, after_removal, moment_of, read_to
 from .inventory import read_inventory
 from .lock import Heartbeat, RunTakenOver, claim, still_ours
 from .missing import Seen, mark_missing, not_seen
@@ -268,7 +268,9 @@ def _record_servers(
         if listed is None:
             record_names(run.enterprise_manager, names)
         else:
-            found.returned = record_servers(run.enterprise_manager, listed, at=timezone.now())
+            at = timezone.now()
+            found.returned = record_servers(run.enterprise_manager, listed, at=at)
+            after_removal(run, at=at)
 
 
 def _pause_if_needed(enterprise_manager: EnterpriseManager, failure: EnterpriseManagerError) -> None:

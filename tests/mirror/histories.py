@@ -19,6 +19,7 @@ from restorereports.emulator.accounts import PORTAL_ADMINISTRATOR, PORTAL_USER, 
 from restorereports.emulator.clock import ManualClock
 from restorereports.emulator.records import RestoreSessionRecord
 from restorereports.emulator.server import StandInServer
+from restorereports.emulator.stamps import from_us, to_us
 from restorereports.emulator.world import World
 from restorereports.mirror import lock, missing, receive, reconcile, unfinished
 from restorereports.mirror import sync as sync_module
@@ -48,6 +49,8 @@ DAY = timedelta(days=1)
 LISTED = timedelta(days=30)
 EDGE = timedelta(hours=2)
 COLLECTED_EVERY = 900
+COLLECTING_US = 41_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = ("payroll-db2", "web01", "wiki[old]", 'ä & <"q">', "vm@home;x", None)
 RESULTS = ("Success", "Warning", "Failed", "None", "Exploded", None)
 FAULTS = ("reset", "truncate", "garble", "html", "503", "401", "drop", "repeat", "bom", "error with 200")
@@ -84,7 +87,8 @@ class Place:
     @property
     def tells_collections(self) -> bool:
         """Whether the account may read when EM collected; else nobody can know what was still to come."""
-        return self.server.accounts[0].role == PORTAL_ADMINISTRATOR
+        is_administrator = self.server.accounts[0].role == PORTAL_ADMINISTRATOR
+        return is_administrator and self.world.collection.interval_us > 0
 
 
 class History:
@@ -746,7 +750,7 @@ class Check:
                 if self.good:
                     assert source.removed_at == self.now, f"{uid} is not marked as removed"
                 if source.removed_at:
-                    watch.removed[uid] = source.removed_at
+                    watch.server_removed(uid, source.removed_at)
             if uid in watch.removed:
                 noticed.add(uid)
         if self.good:
@@ -779,11 +783,11 @@ class Check:
         died = SyncRun.objects.filter(enterprise_manager=self.place.pk, status="died")
         if self.full:
             self._bury(died)
-            watch.full(at, oldest=self._oldest, gone=gone, listed=self.listed)
+            watch.full(at, known_to=self._known_to(), oldest=self._oldest, gone=gone, listed=self.listed)
             self._judge()
         elif self.good:
             self._bury(died)
-            watch.incremental(at)
+            watch.incremental(at, known_to=self._known_to())
         elif run.status == "failed":
             self._bury(died)
             watch.failed(at, run.error)
@@ -806,6 +810,21 @@ class Check:
         assert found == expected, f"gaps\n{_lines(found)}\nexpected\n{_lines(expected)}"
         assert self.place.row.shown_window == watch.shown
         assert self.place.row.covered_from_at == watch.covered_from
+
+    def _known_to(self) -> datetime:
+        """Up to when EM had collected what this run read, as far as the account may know."""
+        world, run = self.place.world, self.run
+        finished: list[int] = []
+        if self.place.tells_collections and world.collection.interval_us:
+            now_us = to_us(self.now)
+            newest = world.collection.ticks(now_us - to_us(EPOCH + LISTED), now_us, limit=200)
+            finished = [tick for tick in newest if tick + COLLECTING_US <= now_us]
+        guids = [server.guid for server in world.backup_servers()]
+        worked = [tick for tick in finished if any(world.collection.reached(guid, tick) for guid in guids)]
+        expected = from_us(worked[0]) if worked else None if finished else run.started_at
+        if not self.faulty:
+            assert run.read_to_at == expected, f"read to {run.read_to_at}, not {expected}"
+        return run.read_to_at or run.started_at
 
     def _bury(self, died: Any) -> None:
         """Killed runs are known as such once the next one starts."""

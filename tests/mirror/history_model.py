@@ -148,6 +148,7 @@ class RunSeen:
     """A run as the watch remembers it."""
 
     at: datetime
+    known_to: datetime  # what EM collected after that, the run cannot have read
     good: bool
     full: bool
     error: str
@@ -177,19 +178,32 @@ class Watch:
         """A run failed; once more time has passed than EM answers back, rows are being lost."""
         last = self.last_good
         growing = any(not gap.closed for gap in self.gaps)
-        if last and not growing and at - max(self.shown or WEEK, WEEK) > last.at:
-            self.gaps.append(GapSeen(last.at, None, "failed", detail=error, closed=False))
-        self.runs.append(RunSeen(at, good=False, full=False, error=error))
+        if last and not growing and at - max(self.shown or WEEK, WEEK) > last.known_to:
+            self.gaps.append(GapSeen(last.known_to, None, "failed", detail=error, closed=False))
+        self.runs.append(RunSeen(at, at, good=False, full=False, error=error))
 
     def failed_silently(self, at: datetime, error: str) -> None:
         """A run whose process ended: known by the next one, which makes up for it."""
-        self.runs.append(RunSeen(at, good=False, full=False, error=error))
+        self.runs.append(RunSeen(at, at, good=False, full=False, error=error))
 
-    def incremental(self, at: datetime) -> None:
-        self.runs.append(RunSeen(at, good=True, full=False, error=""))
+    def incremental(self, at: datetime, *, known_to: datetime) -> None:
+        self.runs.append(RunSeen(at, known_to, good=True, full=False, error=""))
+
+    def server_removed(self, server: str, at: datetime) -> None:
+        """A run noticed it; what was done there since the last good run cannot be read any more."""
+        self.removed[server] = at
+        last = self.last_good
+        if last and last.known_to < at:
+            self.gaps.append(GapSeen(last.known_to, at, "server_away", server=server))
 
     def full(
-        self, at: datetime, *, oldest: datetime | None, gone: datetime | None, listed: Iterable[str]
+        self,
+        at: datetime,
+        *,
+        known_to: datetime,
+        oldest: datetime | None,
+        gone: datetime | None,
+        listed: Iterable[str],
     ) -> None:
         """A good full run: what it showed at the old end, what left there, which backup servers are listed."""
         covers = self._measure(at, oldest, gone)
@@ -197,17 +211,17 @@ class Watch:
         last = self.last_full if self.lost else self.last_good
         if growing is not None:
             growing.to_at, growing.closed = max(growing.from_at, covers), True
-        elif last is not None and covers > last.at:
+        elif last is not None and covers > last.known_to:
             behind = self.runs[self.runs.index(last) + 1 :]
             error = next((run.error for run in reversed(behind) if run.error), "")
             cause = "history_lost" if self.lost else "failed" if error else "not_run"
-            self.gaps.append(GapSeen(last.at, covers, cause, detail="" if self.lost else error))
+            self.gaps.append(GapSeen(last.known_to, covers, cause, detail="" if self.lost else error))
         for server in sorted(set(listed) & self.removed.keys()):
             removed_at = self.removed.pop(server)
             if covers > removed_at:
                 self.gaps.append(GapSeen(removed_at, covers, "server_away", server=server))
         self.covered_from = self.covered_from or covers
-        self.runs.append(RunSeen(at, good=True, full=True, error=""))
+        self.runs.append(RunSeen(at, known_to, good=True, full=True, error=""))
 
     def _measure(self, at: datetime, oldest: datetime | None, gone: datetime | None) -> datetime:
         """From when on this run misses nothing. EM proves how far back it answers by what it shows and forgets."""

@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 import time_machine
 
+from restorereports.emulator.accounts import PORTAL_ADMINISTRATOR, Account
 from restorereports.emulator.clock import ManualClock
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.mirror.sync import sync
-from restorereports.models import BackupServer, BackupServerSource, EnterpriseManager, Gap, GapNote, SyncRun
+from restorereports.models import (
+    BackupServer,
+    BackupServerSource,
+    EnterpriseManager,
+    Gap,
+    GapNote,
+    RestoreSession,
+    SyncRun,
+)
 from restorereports.models.append_only import NeverChanged
 from restorereports.models.completeness import Cause, Verdict, completeness
 from tests.factories import make_user
@@ -20,6 +29,7 @@ from tests.factories import make_user
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 class Time:
@@ -193,25 +203,50 @@ def test_an_em_that_lost_its_history_leaves_a_gap_back_to_the_last_full_run(
     assert Gap.objects.count() == 1
 
 
-def test_a_removed_backup_server_keeps_its_rows_and_makes_no_gap(
+def test_a_removed_backup_server_keeps_its_rows_and_what_was_not_read_before_is_a_gap(
     time: Time, em: EnterpriseManager, world: World
 ) -> None:
     first, second = world.backup_servers()
     world.add_session(backup_server_uid=first.uid, created_at=START - 20 * DAY)
     world.add_session(backup_server_uid=second.uid, created_at=START - 10 * DAY, vm_name="away")
     sync(em)
+    last = ran_at()
 
-    time.go(DAY)
+    time.go(HOUR)
+    lost = world.add_session(backup_server_uid=second.uid, vm_name="never read")
+    time.go(23 * HOUR)
     world.remove_server(second.uid)
     run = sync(em, full=True)
 
     away = BackupServerSource.objects.get(uid=second.uid)
-    assert away.removed_at is not None
-    assert (run.missing, Gap.objects.count()) == (1, 0)
+    assert run.missing == 1
+    [gap] = Gap.objects.all()
+    assert (gap.backup_server, gap.cause) == (away.backup_server, "server_away")
+    assert (gap.from_at, gap.to_at) == (last, away.removed_at)
     assert away.backup_server.restore_sessions.count() == 1
     time.go(3 * DAY)
     sync(em, full=True)
-    assert completeness(away.backup_server, START - DAY, time.now - HOUR).complete
+    assert Gap.objects.count() == 1
+    assert not completeness(away.backup_server, lost.created_at, lost.created_at + HOUR).complete
+    assert completeness(away.backup_server, START - DAY, last).complete
+    assert completeness(away.backup_server, away.removed_at, time.now - HOUR).complete
+
+
+def test_a_gap_begins_where_em_had_collected_when_it_was_last_read(time: Time, add_em) -> None:
+    clock = ManualClock(START + 10 * MINUTE)
+    world = World.empty(now=clock, epoch=START, collect_interval=900)
+    with StandInServer(world, accounts=[Account("mirror", "mirror", PORTAL_ADMINISTRATOR)]) as server:
+        em = add_em(server)
+        time.go(10 * MINUTE)
+        world.add_session(vm_name="not yet collected", created_at=START + 5 * MINUTE)
+        sync(em)
+        world.retention_days = 9
+        clock.set(time.go(40 * DAY))
+        sync(em)
+
+    assert RestoreSession.objects.count() == 0
+    [(from_at, _, cause)] = gaps()
+    assert (from_at, cause) == (START, "not_run")
 
 
 def test_a_backup_server_that_was_away_for_too_long_has_a_gap_of_its_own(
@@ -234,8 +269,9 @@ def test_a_backup_server_that_was_away_for_too_long_has_a_gap_of_its_own(
     world.add_session(backup_server_uid=first.uid, created_at=time.now - HOUR, vm_name="new")
     sync(em, full=True)
 
-    gap = Gap.objects.get(backup_server=away.backup_server)
-    assert (gap.from_at, gap.cause) == (away.removed_at, "server_away")
+    before, gap = Gap.objects.filter(backup_server=away.backup_server).order_by("pk")
+    assert before.to_at == gap.from_at == away.removed_at
+    assert gap.cause == "server_away"
     away.refresh_from_db()
     assert away.removed_at is None
 
