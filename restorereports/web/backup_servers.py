@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from restorereports.models import (
     RestoreSession,
     User,
 )
-from restorereports.models.completeness import Completeness, completeness_of
+from restorereports.models.completeness import Completeness, Interval, completeness_of
 from restorereports.models.counts import by_outcome_per
 from restorereports.models.period import preset_period
 
@@ -25,6 +25,7 @@ from .completeness import settled
 from .filters import DEFAULT_PERIOD
 
 SHOWN = 50
+LACKING_SHOWN = 5
 STALE_AFTER = timedelta(hours=24)
 
 
@@ -37,6 +38,14 @@ class ServerRow:
     vms: int | None
     completeness: Completeness
     outage: Outage | None
+
+    @property
+    def lacking(self) -> list[Interval]:
+        """What is not said of all backup servers of this Enterprise Manager together."""
+        return [one for one in self.completeness.intervals if not self.is_of_all(one)]
+
+    def is_of_all(self, one: Interval) -> bool:
+        return not one.backup_server and one.enterprise_manager == self.source.enterprise_manager.name
 
     @property
     def troubled(self) -> bool:
@@ -64,6 +73,7 @@ class Servers:
     vms: int | None
     outages: list[Outage]
     names: dict[int, str]
+    lacking: list[Interval]  # what concerns whatever the Enterprise Manager shows, said once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +121,12 @@ def servers_of(em: EnterpriseManager, reader: User, *, as_of: datetime, inventor
         vms=None if vms is None else sum(vms.values()),
         outages=outages,
         names=names,
+        lacking=list(dict.fromkeys(_of_all(rows)))[:LACKING_SHOWN],
     )
+
+
+def _of_all(rows: list[ServerRow]) -> Iterator[Interval]:
+    return (one for row in rows for one in row.completeness.intervals if row.is_of_all(one))
 
 
 def protected(em: EnterpriseManager) -> Protected:

@@ -222,6 +222,22 @@ def test_backup_servers_with_their_figures(page: Client, em: EnterpriseManager) 
     assert "Total of 2" in html
 
 
+def test_what_concerns_every_backup_server_is_said_once(page: Client, em: EnterpriseManager) -> None:
+    make_full_run(em, started_at=NOW - HOUR)
+    for name in ("vbr-east", "vbr-west"):
+        make_backup_server(em, name=name)
+    BackupServerSource.objects.update(covered_from_at=em.covered_from_at)
+    make_gap(em, NOW - 9 * DAY, to_at=NOW - 8 * DAY, run=em.runs.get())
+
+    html = _html(page, em)
+
+    words = (
+        f"All of them, {NOW - 9 * DAY:%Y-%m-%d %H:%M:%S} to {NOW - 8 * DAY:%Y-%m-%d %H:%M:%S}: Syncs failed"
+    )
+    assert html.count(words) == 1
+    assert html.count("Incomplete</span>") == 2
+
+
 def test_many_backup_servers_are_capped_and_the_total_has_all(page: Client, em: EnterpriseManager) -> None:
     for number in range(53):
         make_backup_server(em, name=f"vbr-{number:02}")
