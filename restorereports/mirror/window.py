@@ -1,8 +1,8 @@
 """How far back Enterprise Manager answers: measured by every full run, never assumed. Pure arithmetic of times.
 
-A restore session still shown proves that EM answers at least that far back. One that left from the old end of what
-is shown proves that it answers no further. Below the shortest history that EM can be set to (LEAST_WINDOW) nothing
-need be proved.
+A restore session still shown proves that EM answers at least that far back, and at another hour up to a
+day less, since it purges by the day. One that left from the old end of what is shown proves that it answers no
+further. Below the shortest history that EM can be set to (LEAST_WINDOW) nothing need be proved.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from restorereports.models.enterprise_manager import LEAST_WINDOW
 
+PURGE_STEP = timedelta(days=1)  # EM purges by the day: just after it shows a day less than just before
 SLACK = timedelta(days=2)  # EM purges by the day, and a full run looks once a day
 
 
@@ -47,7 +48,8 @@ def measure(
     still_cut = was_cut and not (
         reach is not None and shown_before is not None and reach > shown_before + SLACK
     )
-    covered = max(min(relied_on, gone_age or relied_on), reach or timedelta())
+    certain = max(relied_on - PURGE_STEP, LEAST_WINDOW)
+    covered = max(min(certain, gone_age or certain), reach or timedelta())
     return Window(
         covers_from=at - covered,
         shown=shown,

@@ -16,6 +16,7 @@ from restorereports.emulator.world import World
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY  # the shortest history that EM can be set to
+PURGED_EVERY = DAY  # just after midnight EM shows a day less than just before
 PURGED_BY = 2 * DAY  # how much sooner than measured EM may purge without having lost its history
 NOTED = timedelta(hours=1)  # by how much a window has to grow to be written again
 PUNCTUAL = timedelta(hours=1)  # later than so after its creation a restore session is a late one
@@ -238,7 +239,8 @@ class Watch:
         self.shown = max(known, default=None)
         if before is not None and self.shown is not None and timedelta() <= self.shown - before < NOTED:
             self.shown = before
-        return at - max(min([relied_on, *forgot]), reach)
+        certain = max(relied_on - PURGED_EVERY, WEEK)
+        return at - max(min([certain, *forgot]), reach)
 
 
 @dataclass

@@ -101,7 +101,7 @@ def test_an_outage_longer_than_the_window_is_a_gap_with_its_ends(
     world.add_session(vm_name="new", created_at=time.now - 2 * DAY)
     sync(em)
 
-    end = ran_at() - timedelta(days=20)
+    end = ran_at() - timedelta(days=19)  # EM was seen to answer 20 days, and purges by the day
     [(from_at, to_at, cause)] = gaps()
     assert (from_at, cause) == (last, "not_run")
     assert abs(to_at - end) < timedelta(seconds=5)
@@ -123,6 +123,24 @@ def test_rows_from_before_the_outage_prove_that_nothing_was_lost(
     assert gaps() == []
     assert em.gaps.count() == 0
     assert EnterpriseManager.objects.get().window > 40 * DAY
+
+
+def test_em_purges_by_the_day_and_may_answer_a_day_less_than_it_was_seen_to(
+    time: Time, em: EnterpriseManager, world: World
+) -> None:
+    world.retention_days = 9
+    world.add_session(created_at=START - 9 * DAY - 11 * HOUR)  # EM keeps it until midnight
+    sync(em)
+    time.go(10 * DAY + 6 * HOUR)
+    lost = world.add_session(vm_name="never read")
+
+    time.go(9 * DAY + 6 * HOUR + MINUTE)  # a minute after midnight
+    sync(em)
+
+    assert not RestoreSession.objects.filter(uid=lost.uid).exists()
+    [(from_at, to_at, _)] = gaps()
+    assert to_at is not None
+    assert from_at < lost.created_at < to_at
 
 
 def test_a_gap_grows_while_syncs_fail_and_is_closed_once(
@@ -154,7 +172,7 @@ def test_a_gap_grows_while_syncs_fail_and_is_closed_once(
 
     gap.refresh_from_db()
     assert (gap.closed_run, gap.is_growing) == (run, False)
-    assert abs(gap.to_at - (ran_at() - 20 * DAY)) < timedelta(seconds=5)
+    assert abs(gap.to_at - (ran_at() - 19 * DAY)) < timedelta(seconds=5)
     assert gap.length is not None
     time.go(DAY)
     sync(em)

@@ -34,8 +34,8 @@ def measured(
         ({}, 7, None, False, False),  # nothing shown: the shortest history that EM can be set to
         ({"oldest": 3}, 7, 3, False, False),
         ({"oldest": 91}, 91, 91, False, False),
-        ({"oldest": 20, "before": 91}, 91, 91, False, False),  # a quiet time proves nothing less
-        ({"oldest": 90, "gone": 91, "before": 90.5}, 90.5, 90.5, True, False),
+        ({"oldest": 20, "before": 91}, 90, 91, False, False),  # a quiet time proves nothing less but a day
+        ({"oldest": 90, "gone": 91, "before": 90.5}, 90, 90.5, True, False),
         ({"oldest": 80, "gone": 90, "before": 91}, 90, 90, True, False),  # purged by the day
         ({"oldest": 95, "before": 91, "was_cut": True}, 95, 95, False, False),  # kept longer from now on
         ({"oldest": 91.5, "before": 91, "was_cut": True}, 91.5, 91.5, True, False),
@@ -43,7 +43,7 @@ def measured(
         ({"gone": 0.5, "before": 91}, 0, None, True, True),  # everything gone
         ({"oldest": 0.1, "gone": 0.5}, 0.1, 0.1, True, True),
         ({"oldest": 100, "gone": 130, "before": 91}, 100, 100, True, False),
-        ({"gone": 130, "before": 91}, 91, 91, True, False),  # away for longer than EM keeps
+        ({"gone": 130, "before": 91}, 90, 91, True, False),  # away for longer than EM keeps
     ],
 )
 def test_what_a_full_run_proves(facts, covers_days, shown_days, is_cut, lost) -> None:
