@@ -16,6 +16,23 @@ NO_LIMIT = 4_294_967_294  # pages, SQLite's own
 _DISK = {"limit": NO_LIMIT}
 
 
+def migrate() -> None:
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+def add_em(*, url: str, pin: str) -> int:
+    from django.utils import timezone
+
+    from restorereports.models import EnterpriseManager
+
+    em = EnterpriseManager(name="em-north", url=url, username="mirror", pin_sha256=pin)
+    em.set_password("mirror", at=timezone.now())
+    em.save()
+    return em.pk
+
+
 def sync_now(*, full: bool = False) -> dict[str, Any]:
     """One sync of the one Enterprise Manager, as `manage.py sync` and the workers do it."""
     from restorereports.mirror.sync import sync
