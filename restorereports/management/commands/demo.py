@@ -46,7 +46,7 @@ STAND_INS = {
         "sessions": 900,
         "servers": 2,
         "live-interval": 60,
-        "collect-interval": 120,
+        "collect-interval": 900,
         "role": "Portal Administrator",
     },
 }
