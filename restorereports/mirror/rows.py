@@ -73,7 +73,8 @@ def store(run: SyncRun, entities: Sequence[RestoreSessionEntity], *, at: datetim
             session = sessions[keys[entity.uid]]
             if session.first_seen_at != at:  # else it is what was just inserted
                 merged = _merge(session, entity, machines, at=at)
-                if recorded := {name: merged.taken[name] for name in merged.taken if name not in DERIVED}:
+                recorded = {name: pair for name, pair in merged.taken.items() if name not in DERIVED}
+                if recorded.keys() - {"progress"}:  # polling must not grow the record
                     record_change(run, session, recorded, {}, replaced=b"", at=at)
         for change in differing:
             session = sessions[keys[change.entity.uid]]

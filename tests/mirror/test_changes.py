@@ -54,6 +54,18 @@ def test_ticks_of_the_progress_make_no_record(em: EnterpriseManager, world: Worl
     assert RestoreSession.objects.get().progress == 60
 
 
+def test_the_progress_alone_is_no_change_at_the_first_sight_of_a_second_em_either(em, world, add_em) -> None:
+    record = world.add_session(state="Working", progress=1)
+    sync(em)
+    world.change_session(record.uid, progress=2)
+
+    with StandInServer(world) as second:
+        sync(add_em(second, "em-south"))
+
+    assert RestoreSessionChange.objects.count() == 0
+    assert RestoreSession.objects.get().progress == 2
+
+
 def test_what_a_finished_row_did_not_follow_is_recorded_as_kept(em: EnterpriseManager, world: World) -> None:
     record = world.add_session(result="Success", progress=100)
     sync(em)
