@@ -64,7 +64,7 @@ def test_a_final_state_unknown_is_in_the_total_and_in_no_rate(rows) -> None:
 
 
 def test_counts_kept_before_final_states_unknown_were_counted_still_load() -> None:
-    assert OutcomeCounts(**{"success": 2, "running": 1}).total == 3
+    assert OutcomeCounts(success=2, running=1).total == 3
 
 
 def test_counts_per_key(rows) -> None:
