@@ -111,11 +111,22 @@ def postgres() -> Iterator[str]:
         )
         try:
             wait_for_port(port, server)
+            _wait_until_it_answers(found[-1], port)
             yield f"postgres://tests@127.0.0.1:{port}/postgres"
         finally:
             end(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_it_answers(programs: Path, port: int, *, seconds: float = 30) -> None:
+    """It listens a moment before it has started up."""
+    end = time.monotonic() + seconds
+    asking = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    while subprocess.run(asking, check=False).returncode:
+        if time.monotonic() > end:
+            raise RuntimeError(f"PostgreSQL on port {port} does not answer after {seconds} s")
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
