@@ -1,7 +1,7 @@
 """XML from a stranger -> a small, bounded tree. Knows lxml and nothing of EM but its namespace.
 
 Bounds: UTF-8 only, no document type, no entities but the five of XML, no network, 32 levels (an answer of EM has
-7), 100,000 elements (a page of 500 restore sessions has 6,000), and libxml2's own 10 million characters in one text.
+7), 100,000 elements (a page of 500 restore sessions has 6,000), and 256 KiB in one tag or text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from restorereports.em.failures import UnexpectedAnswer
 NAMESPACE = "http://www.veeam.com/ent/v1.0"
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 32
+MAX_SILENT = 256 * 1024  # bytes between two tags: one start tag, or one text
 _CHUNK = 64 * 1024
 BOM = b"\xef\xbb\xbf"
 # Of canonical XML: a raw `<` begins nothing but a tag, and a raw `"` in a tag only delimits a value.
@@ -71,14 +72,19 @@ def cut_or_garbled(line: int | None) -> UnexpectedAnswer:
 
 def _fed(parser: etree.XMLPullParser, body: bytes) -> etree._Element:
     """Feed piece by piece, so that depth and count are known before the tree is large."""
-    elements = depth = 0
+    elements = depth = silent = 0
     for start in range(0, len(body), _CHUNK):
-        parser.feed(body[start : start + _CHUNK])
+        piece = body[start : start + _CHUNK]
+        parser.feed(piece)
+        silent += len(piece)
         for event, _ in parser.read_events():
+            silent = 0
             depth += 1 if event == "start" else -1
             elements += event == "start"
             if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
                 raise UnexpectedAnswer("The answer is nested too deeply or holds too many elements.")
+        if silent > MAX_SILENT:  # libxml2 builds a tag of a million attributes whole before it says a word
+            raise UnexpectedAnswer("The answer holds an element that is too long.")
     return parser.close()
 
 

@@ -313,6 +313,7 @@ def bombs(root: bytes) -> Iterator[tuple[str, bytes]]:
     yield "a file", b'<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><a>&f;</a>'
     yield "a late document type", b" " * 70_000 + b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'
     yield "15 MB of levels", head + b"<a>" * 5_000_000
+    yield "15 MB of attributes", head + b"<a " + b"".join(b'a%d="" ' % n for n in range(1_300_000)) + b"/>"
     yield "15 MB of elements", head + b"<a/>" * 3_700_000
     yield "100 MB of levels", head + b"<a>" * 33_000_000
     yield "100 MB of one text", head + b"<a>" + b"x" * 100_000_000
