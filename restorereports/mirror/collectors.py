@@ -18,11 +18,11 @@ TOLD = 500  # characters of EM's message that are kept
 
 @dataclass(frozen=True, slots=True)
 class Collecting:
-    """EM's newest finished collection, what it says of each step, and the last one that reached everything."""
+    """EM's newest finished collection, what it says of each step, and the last one known to have reached everything."""
 
     newest: CollectionEntity
-    events: tuple[CollectionEvent, ...] = ()
-    whole_at: datetime | None = None
+    events: tuple[CollectionEvent, ...]
+    whole_at: datetime
 
 
 def read_collectors(run: SyncRun, client: EnterpriseManagerClient) -> Collecting | None:
@@ -45,16 +45,20 @@ def read_collectors(run: SyncRun, client: EnterpriseManagerClient) -> Collecting
     run.collector = _state(newest)
     run.collected_at = next((one.started_at for one in finished if one.good or one.partial), None)
     whole_at = next((one.started_at for one in finished if one.good), None)
-    return Collecting(newest, tuple(events), whole_at)
+    return Collecting(newest, tuple(events), whole_at or _whole_before(run) or finished[-1].started_at)
+
+
+def _whole_before(run: SyncRun) -> datetime | None:
+    """As an earlier run saw it: EM's list of collections reaches back no further than a few days."""
+    runs = SyncRun.objects.filter(enterprise_manager=run.enterprise_manager_id, pk__lt=run.pk)
+    return runs.filter(collector=SyncRun.Collector.GOOD).values_list("collected_at", flat=True).first()
 
 
 def record_outages(run: SyncRun, collecting: Collecting) -> None:
     """Open and close outages; after the backup servers were recorded, whose names EM's events bear."""
     uncollected = {} if collecting.newest.good else _uncollected(run, collecting)
     with transaction.atomic():
-        _record_outages(
-            run, collecting.newest, uncollected, whole=collecting.whole_at or collecting.newest.started_at
-        )
+        _record_outages(run, collecting.newest, uncollected, whole=collecting.whole_at)
 
 
 def _state(newest: CollectionEntity) -> str:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from restorereports.emulator.accounts import Account
@@ -69,6 +70,22 @@ def test_a_backup_server_that_em_cannot_collect_is_stale_from_then_on(
     outage.refresh_from_db()
     assert (again.collector, outage.closed_run) == ("good", again)
     assert outage.to_at > outage.from_at
+
+
+def test_an_outage_that_began_before_em_s_list_of_collections_begins_where_all_was_collected(
+    em: EnterpriseManager, world: World, clock: ManualClock
+) -> None:
+    clock.set(timezone.now())
+    first = sync(em)
+    world.fail_collection(world.backup_servers()[1].uid)
+
+    with time_machine.travel(timezone.now() + 4 * DAY, tick=False):
+        clock.set(timezone.now())
+        sync(em)
+
+        [outage] = CollectorOutage.objects.all()
+        assert outage.from_at == first.collected_at
+        assert not completeness(outage.backup_server, timezone.now() - 3 * DAY, timezone.now() - DAY).complete
 
 
 def test_an_outage_is_opened_once(em: EnterpriseManager, world: World, clock: ManualClock) -> None:
