@@ -79,6 +79,7 @@ class Place:
     password: str = "mirror"
     watch: Watch = field(default_factory=Watch)
     trace: Trace = field(default_factory=Trace)
+    begun: dict[str, RestoreSessionRecord] = field(default_factory=dict)  # what was really done, and when
 
     @property
     def pk(self) -> int:
@@ -104,7 +105,7 @@ class History:
         self.shown = Shown()
         self.told: list[str] = []
         self.syncs = 0
-        self._changes = 0  # id of the last record of a change that was looked at
+        self._changes, self._recorded = 0, 0  # the last record of a change that was looked at, and how many
         self._rows: dict[int, dict[str, Any]] = {}  # the mirror's rows after the last sync
         self._gone_servers: list[tuple[Place, Any]] = []
         self._collections_fail = False
@@ -260,6 +261,8 @@ class History:
             places = [place]
         for one in places:
             record = one.world.add_session(backup_server_uid=home, **fields)
+            if not age:
+                one.begun[record.uid] = record
         self.say(f"{'/'.join(one.name for one in places)}: new {self._short(record)}")
         self._look()
 
@@ -338,6 +341,7 @@ class History:
         with suppress(KeyError):
             place.world.remove_session(record.uid)
             place.trace.fates[record.uid].by_hand = True
+            place.begun.pop(record.uid, None)
 
     def _servers_change(self) -> None:
         place, draw = self._any(), self.random
@@ -514,11 +518,6 @@ class History:
         """Sync, then hold everything that must be true against it. None when it was killed."""
         self._set(self.now + 2 * SECOND)
         begin = {record.uid: record for record in place.world.visible_sessions()}
-        away = set(
-            BackupServerSource.objects.filter(enterprise_manager=place.pk)
-            .exclude(removed_at=None)
-            .values_list("uid", flat=True)
-        )
         try:
             run: SyncRun | None = sync(place.row, full=full)
         except Killed:
@@ -534,7 +533,7 @@ class History:
         assert last.error_kind not in ("internal", "database"), last.error_detail
         if not faulty and run is not None:
             assert run.status == "good", (run.error_kind, run.error_detail)
-        Check(self, place, last, begin, away, faulty=faulty, moving=moving).all()
+        Check(self, place, last, begin, faulty=faulty, moving=moving).all()
         calm = not (faulty or moving or killing)
         if calm and last.kind == "full" and self.random.random() < 0.2:
             self._nothing_is_written_twice(place)
@@ -555,7 +554,7 @@ class History:
         assert (run.new, run.changed) == (0, 0)
         for rows, again in zip(before, tables(), strict=True):
             assert rows == again
-        Check(self, place, run, {r.uid: r for r in place.world.visible_sessions()}, set()).all()
+        Check(self, place, run, {record.uid: record for record in place.world.visible_sessions()}).all()
 
 
 class Check:
@@ -567,7 +566,6 @@ class Check:
         place: Place,
         run: SyncRun,
         begin: dict[str, RestoreSessionRecord],
-        away: set[str],
         *,
         faulty: bool = False,
         moving: bool = False,
@@ -577,7 +575,6 @@ class Check:
         self.end = {record.uid: record for record in place.world.visible_sessions()}
         self.good = run.status == "good"
         self.full = self.good and run.kind == "full"
-        self.before_away = away
         self.listed = {server.uid for server in place.world.backup_servers()}
         self.sources = {
             source.uid: source
@@ -600,6 +597,8 @@ class Check:
                 self._counts_reconcile()
             self._sums_add_up()
             self._nothing_lost_is_called_complete()
+            if self.place.tells_collections and not self.faulty:
+                self._nothing_uncollected_is_called_complete()
 
     # --- rows
 
@@ -651,8 +650,10 @@ class Check:
             .select_related("restore_session")
             .order_by("pk")
         )
-        self.history._changes = found[-1].pk if found else self.history._changes
-        assert RestoreSessionChange.objects.filter(pk__lte=self.history._changes).count() >= len(found)
+        history = self.history
+        history._recorded += len(found)
+        history._changes = found[-1].pk if found else history._changes
+        assert RestoreSessionChange.objects.count() == history._recorded, "a record of a change is gone"
         told = sorted(
             repr(
                 (c.run_id, c.enterprise_manager_id, c.restore_session.uid, _sorted(c.fields), _sorted(c.kept))
@@ -921,6 +922,18 @@ class Check:
             elif self._ought_to_be_complete(source, gaps, start, end):
                 found = completeness(source.backup_server, start, end)
                 raise AssertionError(f"{source.uid} is not called complete in [{start}, {end}): {found}")
+
+    def _nothing_uncollected_is_called_complete(self) -> None:
+        """What EM has not collected since cannot be complete, where the account may read that."""
+        known = self.place.world.known_until()
+        for uid, record in self.place.begun.items():
+            home = record.backup_server_uid
+            if uid in self.sources or home not in known or known[home] >= to_us(record.created_at):
+                continue
+            source = BackupServerSource.objects.filter(enterprise_manager=self.place.pk, uid=home).first()
+            if source is not None and record.created_at < self.run.started_at:
+                found = self._complete(source.backup_server, record.created_at, record.created_at + SECOND)
+                assert not found, f"{self.history._short(record)} is not collected and called complete"
 
     def _must_be_told(self, fate: Fate, servers: dict[str, BackupServerSource]) -> bool:
         """Not: deleted by a person, come late and left unread, come or created after the last full sync, and so on."""
