@@ -179,7 +179,7 @@ class Archive:
             manifest = Manifest.from_json(self._manifest_text)
             database_name = DATABASES[manifest.engine]
             sizes = {name: member.size for name, member in manifest.members.items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._refused(
                 f"has a {MANIFEST} that this version cannot read, or that was changed"
             ) from None

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from restorereports.em.client import EnterpriseManagerClient
 from restorereports.em.collecting import CollectionEntity, CollectionEvent
-from restorereports.em.failures import Forbidden, ServerFailing, UnexpectedAnswer
+from restorereports.em.failures import Forbidden, ServerFailing, UnexpectedAnswer, Unreachable
 from restorereports.models import BackupServerSource, CollectorOutage, SyncRun
 
 COLLECT_JOB = "CollectJob"
@@ -37,7 +37,7 @@ def read_collectors(run: SyncRun, client: EnterpriseManagerClient) -> Collecting
     except Forbidden:
         run.collector = SyncRun.Collector.NOT_READABLE
         return None
-    except (ServerFailing, UnexpectedAnswer):
+    except (ServerFailing, UnexpectedAnswer, Unreachable):
         finished, newest = [], None
     if newest is None:
         run.collector = SyncRun.Collector.UNKNOWN

@@ -20,9 +20,13 @@ def moment_of(run: SyncRun) -> datetime:
 
 
 def read_to(run: SyncRun) -> datetime | None:
-    """Up to when a good run has what EM knew: EM's last collection where it can be read. None: EM never collected."""
+    """Up to when a good run has what EM knew: EM's last collection where it can be read. None: EM never collected.
+
+    Where EM's log no longer reaches back to a collection that worked, nothing was learnt since the run before.
+    """
     if run.collector == SyncRun.Collector.FAILED and run.collected_at is None:
-        return None
+        before = _good_before(run).first()
+        return before.read_to_at if before else None
     if run.collected_at is None:
         return moment_of(run)
     ahead = timedelta(seconds=max(run.clock_skew_seconds or 0.0, 0.0))
@@ -69,7 +73,13 @@ def after_failed(run: SyncRun) -> None:
         )
 
 
-def after_full(run: SyncRun, *, newest_gone: datetime | None, returned: Collection[int]) -> None:
+def after_full(
+    run: SyncRun,
+    *,
+    oldest_shown: datetime | None,
+    newest_gone: datetime | None,
+    returned: Collection[int],
+) -> None:
     """Measure EM's window, note from when on this run covers, and close or record the gap before it.
 
     `returned`: ids of sources of backup servers that EM lists again after they had been removed.
@@ -77,7 +87,7 @@ def after_full(run: SyncRun, *, newest_gone: datetime | None, returned: Collecti
     enterprise_manager = EnterpriseManager.objects.get(pk=run.enterprise_manager_id)
     window = measure(
         at=moment_of(run),
-        oldest_shown=run.oldest_at,
+        oldest_shown=oldest_shown,
         newest_gone=newest_gone,
         shown_before=enterprise_manager.shown_window,
         was_cut=enterprise_manager.window_is_cut,
@@ -115,13 +125,16 @@ def _close_or_record(enterprise_manager: EnterpriseManager, run: SyncRun, window
         return
     good = _good_before(run)
     last = good.filter(kind=SyncRun.Kind.FULL).first() if window.history_lost else good.first()
-    if last is None or window.covers_from <= known_to(last):
+    if last is None:
+        return
+    from_at = _told_to(enterprise_manager, known_to(last))
+    if window.covers_from <= from_at:
         return
     failed = enterprise_manager.runs.filter(pk__gt=last.pk, pk__lt=run.pk).exclude(error="").first()
     cause = Gap.Cause.FAILED if failed else Gap.Cause.NOT_RUN
     Gap.objects.create(
         enterprise_manager=enterprise_manager,
-        from_at=known_to(last),
+        from_at=from_at,
         to_at=window.covers_from,
         cause=Gap.Cause.HISTORY_LOST if window.history_lost else cause,
         detail=failed.error if failed and not window.history_lost else "",
@@ -130,6 +143,13 @@ def _close_or_record(enterprise_manager: EnterpriseManager, run: SyncRun, window
         closed_at=run.started_at,
         closed_run=run,
     )
+
+
+def _told_to(enterprise_manager: EnterpriseManager, from_at: datetime) -> datetime:
+    """What an earlier gap already tells is not told again: EM that collects nothing for long loses more every day."""
+    told = enterprise_manager.gaps.filter(backup_server=None, from_at__gte=from_at, closed_run__isnull=False)
+    ends = told.values_list("to_at", flat=True)
+    return max([from_at, *(to_at for to_at in ends if to_at)])
 
 
 def _note_returns(

@@ -17,6 +17,7 @@ from restorereports.em.failures import (
     Forbidden,
     ServerFailing,
     UnexpectedAnswer,
+    Unreachable,
 )
 from restorereports.em.inventory import VmsOverview
 from restorereports.models import Inventory, SyncRun
@@ -46,7 +47,7 @@ def read_inventory(
 ) -> Inventory:
     """Read the restore points of this Enterprise Manager into VMs and their presences; recorded last, once a run.
 
-    What EM refuses or cannot tell is a state of the inventory. Failures of the network or of the log-on, a stop and
+    What EM refuses or does not answer is a state of the inventory. Failures of the log-on or of the trust, a stop and
     RunTakenOver are raised: whole pages stay written, and the next reading makes up for the rest.
     """
     reading = Reading(run, client, at, _since(run.enterprise_manager_id, at), should_stop)
@@ -57,7 +58,7 @@ def read_inventory(
         overview = _overview(client)
     except Forbidden as failure:
         error, state = _in_words(failure), Inventory.State.NOT_READABLE
-    except (ServerFailing, UnexpectedAnswer) as failure:
+    except (ServerFailing, UnexpectedAnswer, Unreachable) as failure:
         error, state = _in_words(failure), Inventory.State.FAILED
     logger.info("inventory %s: %d restore points of %d VMs", state, reading.restore_points, len(reading.seen))
     with transaction.atomic():
@@ -166,6 +167,6 @@ def _overview(client: EnterpriseManagerClient) -> VmsOverview | None:
     """EM's own count, a control figure: without it the reading is as good as before."""
     try:
         return client.vms_overview()
-    except (Forbidden, ServerFailing, UnexpectedAnswer) as failure:
+    except (Forbidden, ServerFailing, UnexpectedAnswer, Unreachable) as failure:
         logger.info("no overview of VMs: %s", failure)
         return None

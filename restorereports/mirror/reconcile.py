@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from restorereports.em.client import EnterpriseManagerClient
-from restorereports.em.failures import Forbidden, ServerFailing, UnexpectedAnswer
+from restorereports.em.failures import Forbidden, ServerFailing, UnexpectedAnswer, Unreachable
 from restorereports.models import BackupServerSource, Reconciliation, RestoreSessionSource, SyncRun
 from restorereports.models.enterprise_manager import LISTED_WINDOW
 from restorereports.models.reconciliation import UIDS_KEPT
@@ -86,7 +86,7 @@ def reconcile(
             _mend(run, client, seen, found)
     except Forbidden:
         return _record(run, Reconciliation.State.NOT_READABLE, None, retried=retried)
-    except (ServerFailing, UnexpectedAnswer) as failure:
+    except (ServerFailing, UnexpectedAnswer, Unreachable) as failure:
         words = in_plain_words(failure)
         state = Reconciliation.State.FAILED
         return _record(run, state, None, retried=retried, error=f"{words.cause} {words.remedy}")

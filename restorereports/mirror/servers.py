@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from restorereports.em.entities import BackupServerEntity, RestoreSessionEntity
@@ -56,17 +56,22 @@ def _showing_the_same(session_uids: list[str]) -> BackupServer | None:
 
 
 def record_servers(
-    enterprise_manager: EnterpriseManager, listed: Sequence[BackupServerEntity], *, at: datetime
+    enterprise_manager: EnterpriseManager,
+    listed: Sequence[BackupServerEntity],
+    *,
+    shown: Collection[str],
+    at: datetime,
 ) -> list[int]:
     """Names, versions and descriptions as EM's own list of backup servers has them; who left it is marked removed.
 
     After the pages, so that a server was already recognised by its restore sessions. A shared row changes only
-    when this Enterprise Manager's own words change: two of them with different labels do not take turns. Gives
+    when this Enterprise Manager's own words change: two of them with different labels do not take turns. What the pages of
+    this run have just `shown` (UIDs) is not removed, whatever the list says. Gives
     the ids of the sources that are listed again after they had been removed; a full run takes that mark away.
     """
     uids = {entity.uid for entity in listed}
     sources = enterprise_manager.backup_server_sources.exclude(uid="")
-    for source in sources.exclude(uid__in=uids).filter(removed_at=None).order_by("pk"):
+    for source in sources.exclude(uid__in=uids | set(shown)).filter(removed_at=None).order_by("pk"):
         source.removed_at = at
         source.save(update_fields=["removed_at"])
     for entity in sorted(listed, key=lambda entity: entity.uid):

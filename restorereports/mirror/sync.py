@@ -5,9 +5,10 @@ A full run besides marks what EM no longer shows, compares by a way of its own, 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,15 +20,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from restorereports.em.client import EnterpriseManagerClient
+from restorereports.em.entities import RestoreSessionEntity
 from restorereports.em.failures import (
     CertificateChanged,
     EnterpriseManagerError,
     Forbidden,
     LogonRefused,
+    ServerFailing,
     Stopped,
+    UnexpectedAnswer,
+    Unreachable,
 )
 from restorereports.models import EnterpriseManager, SyncRun
 from restorereports.models.credential import CredentialUnreadable
+from restorereports.models.enterprise_manager import LONGEST_WINDOW
 from restorereports.models.restore_session import FINAL_STATE
 from restorereports.runlog import log_as
 
@@ -136,8 +142,18 @@ class Found:
     """What a full run learnt beside the rows, for the window and the gaps."""
 
     seen: Seen = field(default_factory=Seen)
+    oldest_proof: datetime | None = None  # the oldest shown that says how far back EM keeps
     newest_gone: datetime | None = None  # the youngest that left EM at the old end of what it shows
     returned: Collection[int] = ()  # sources of backup servers that are listed again
+
+    def note_proof(self, entities: Iterable[RestoreSessionEntity], *, at: datetime) -> None:
+        """What never ended, or is older than EM can be set to keep, may stay for ever: it proves no window."""
+        kept = [
+            entity.started_at
+            for entity in entities
+            if entity.state == FINAL_STATE and entity.started_at > at - LONGEST_WINDOW
+        ]
+        self.oldest_proof = min([*kept, *([self.oldest_proof] if self.oldest_proof else [])], default=None)
 
 
 def _copy(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_progress: Progress) -> None:
@@ -147,7 +163,7 @@ def _copy(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_pro
         run.kind = SyncRun.Kind.FULL
     with EnterpriseManagerClient(connection_to(enterprise_manager), should_stop=should_stop) as client:
         collecting = _record_reader(run, client)
-        names = _read_pages(run, client, found.seen, on_progress)
+        names = _read_pages(run, client, found, on_progress)
         _record_servers(run, client, names, found)
         if collecting:
             record_outages(run, collecting)
@@ -155,19 +171,20 @@ def _copy(run: SyncRun, found: Found, *, should_stop: Callable[[], bool], on_pro
             _mark_missing(run, client, found)
         ask_unfinished(run, client, found.seen)
         if run.kind == SyncRun.Kind.FULL:
-            again = partial(_read_pages, run, client, found.seen, on_progress)
+            again = partial(_read_pages, run, client, found, on_progress)
             reconcile(run, client, found.seen, read_again=again)
             read_inventory(run, client, at=timezone.now(), should_stop=should_stop)
 
 
 def _read_pages(
-    run: SyncRun, client: EnterpriseManagerClient, seen: Seen, on_progress: Progress
+    run: SyncRun, client: EnterpriseManagerClient, found: Found, on_progress: Progress
 ) -> dict[str, str]:
     """Store page by page; gives the backup servers' names by UID as the rows' links have them."""
     names: dict[str, str] = {}
     for page in client.restore_session_pages(since=run.window_from_at, page_size=PAGE_SIZE):
         run.page, run.pages = page.number, page.pages_count
-        seen.add(receive(run, page.items).sources)
+        found.seen.add(receive(run, page.items).sources)
+        found.note_proof(page.items, at=run.started_at)
         names |= {entity.backup_server_uid: entity.backup_server_name for entity in page.items}
         on_progress(run)
     return names
@@ -190,10 +207,14 @@ def _mark_missing(run: SyncRun, client: EnterpriseManagerClient, found: Found) -
         for source in sources:
             session = source.restore_session
             removed = session.backup_server_id in away
-            inside = run.oldest_at is not None and session.started_at >= run.oldest_at
+            inside = found.oldest_proof is not None and session.started_at >= found.oldest_proof
             if asked < ASK_BY_ID_LIMIT and not removed and (inside or session.state != FINAL_STATE):
                 asked += 1
-                if asking.ask(source.uid) is not Told.GONE:
+                try:
+                    told = asking.ask(source.uid)
+                except (ServerFailing, UnexpectedAnswer):
+                    return  # what EM cannot tell today is decided by the next full run
+                if told is not Told.GONE:
                     continue
             gone.append(source)
             if not inside and not removed:
@@ -237,7 +258,12 @@ def _record_reader(run: SyncRun, client: EnterpriseManagerClient) -> Collecting 
         .exclude(role="")
         .first()
     )
-    run.role = before.role if before and run.kind == SyncRun.Kind.INCREMENTAL else client.infer_role()
+    run.role = before.role if before else ""
+    if run.kind == SyncRun.Kind.FULL or not before:
+        with contextlib.suppress(
+            ServerFailing, UnexpectedAnswer, Unreachable
+        ):  # a fact, no condition of the sync
+            run.role = client.infer_role()
     collecting = read_collectors(run, client)
     still_ours(run, **{name: getattr(run, name) for name in _READER})
     return collecting
@@ -259,17 +285,17 @@ def _database_skew() -> float:
 def _record_servers(
     run: SyncRun, client: EnterpriseManagerClient, names: dict[str, str], found: Found
 ) -> None:
-    """EM's list of backup servers; where the role may not read it, the names in the restore sessions' links."""
+    """EM's list of backup servers; where it cannot be read, the names in the restore sessions' links."""
     try:
         listed = client.backup_servers()
-    except Forbidden:
+    except (Forbidden, ServerFailing, UnexpectedAnswer, Unreachable):
         listed = None
     with transaction.atomic():
         if listed is None:
             record_names(run.enterprise_manager, names)
         else:
             at = timezone.now()
-            found.returned = record_servers(run.enterprise_manager, listed, at=at)
+            found.returned = record_servers(run.enterprise_manager, listed, shown=names, at=at)
             after_removal(run, at=at)
 
 
@@ -318,7 +344,12 @@ def _write_end(run: SyncRun, found: Found) -> None:
         if run.status == SyncRun.Status.GOOD:
             run.read_to_at = read_to(run)
             if run.kind == SyncRun.Kind.FULL:
-                after_full(run, newest_gone=found.newest_gone, returned=found.returned)
+                after_full(
+                    run,
+                    oldest_shown=found.oldest_proof,
+                    newest_gone=found.newest_gone,
+                    returned=found.returned,
+                )
         else:
             after_failed(run)
         run.save()

@@ -21,6 +21,7 @@ LISTED_WINDOW = timedelta(days=30)  # EM's list /restoreSessions reaches this fa
 # The shortest event history that EM can be set to keep (EM's user guide: 1 to 999 weeks). Until a longer one was
 # seen, a longer one is not relied on.
 LEAST_WINDOW = timedelta(weeks=1)
+LONGEST_WINDOW = timedelta(weeks=999)
 
 
 class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):

@@ -59,7 +59,9 @@ def read_managers(ids: Collection[int], as_of: datetime | None) -> Iterator[Mana
     if as_of is not None:
         runs = runs.filter(started_at__lte=as_of)
     full = full_runs(runs)
-    closing = full.exclude(reconciliation__only_em_count__gt=0)
+    closing = full.exclude(reconciliation__only_em_count__gt=0).exclude(
+        reconciliation__counted__gt=F("reconciliation__mirrored")
+    )
     found: Any = EnterpriseManager.objects.filter(pk__in=ids).annotate(
         read_by=Subquery(full.values("pk")[:1]),
         closed_by=Subquery(closing.values("pk")[:1]),

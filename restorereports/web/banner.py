@@ -75,7 +75,7 @@ def _lines_of(health: Health) -> Iterator[Line]:
     name = name_html(em.name)
     page = reverse("enterprisemanager-detail", args=[em.pk])
     look = format_html(_("Look at {}"), name)
-    if em.losing_since:
+    if em.losing_since and em.is_active:
         yield Line(
             tone="bad",
             what=format_html(_("{}: restore sessions are being lost."), name),

@@ -71,7 +71,7 @@ def _watch(page: Page, scripts: bool) -> None:
     """With a script the page keeps itself up to date; without one it is loaded anew every five seconds."""
     expect(page.get_by_text(re.compile(r"Page \d+ of \d+"))).to_be_visible(timeout=15_000)
     expect(page.locator("progress")).to_be_visible()
-    expect(page.locator(".verdict")).to_have_text("Current", timeout=25_000)
+    expect(page.locator(".title .verdict")).to_have_text("Current", timeout=25_000)
     expect(page.locator("#progress")).to_have_count(0)
     page.get_by_role("link", name="restore sessions", exact=False).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Restore sessions")

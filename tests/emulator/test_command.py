@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,21 +212,3 @@ def test_a_damaged_key_is_told_in_one_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(CommandError, match=r"The certificate or key kept in .* is damaged: delete both"):
         make_server(wanted, make_accounts(wanted))
-
-
-def test_a_page_of_500_is_served_fast(tmp_path: Path) -> None:
-    from restorereports.emulator.server import StandInServer
-    from restorereports.emulator.world import World
-    from tests.emulator.client import Caller
-
-    with StandInServer(World(sessions=10_000), tls=False) as server:
-        em = Caller(server.url)
-        em.log_on()
-        em.query(sortAsc="CreationTime", pageSize=500, page=3)
-        begin = time.monotonic()
-        answer = em.query(sortAsc="CreationTime", pageSize=500, page=4)
-        elapsed = time.monotonic() - begin
-        em.close()
-
-    assert answer.status_code == 200
-    assert elapsed < 0.5  # about 0.03 s on an idle machine

@@ -444,7 +444,8 @@ class History:
                 first = min((record.created_at for record in visible), default=self.now)
                 age = draw.choice((timedelta(), min(5 * HOUR, max(self.now - first, timedelta()))))
                 uid = f"urn:veeam:RestoreSession:{uuid.UUID(int=draw.getrandbits(128), version=4)}"
-                place.world.add_session(uid=uid, created_at=self.now - age, backup_server_uid=home)
+                begun = {"uid": uid, "created_at": self.now - age, "state": "Working"}
+                place.world.add_session(backup_server_uid=home, **begun)
             elif visible:
                 self._delete(place, draw.choice(visible))
 
@@ -609,11 +610,12 @@ class Check:
         since = self.run.window_from_at
         if self.good and self.run.kind == "incremental":
             self._window_is_wide_enough()
+        asked = self._asked_by_id()
         changes, written = [], {uid for uid, source in self.sources.items() if self._wrote(source)}
         for uid, record in sorted((self.begin | self.end).items()):
             if not shown.is_news(pk, record):
                 continue
-            due = uid in throughout and (since is None or record.created_at >= since)
+            due = uid in throughout and (since is None or record.created_at >= since or uid in asked)
             if self.good and due:
                 assert uid in written, f"EM showed {uid} to a good run and it was not taken over"
             if uid in written:
@@ -628,12 +630,35 @@ class Check:
                 source.missing = True
             assert (found.missing_at is not None) == source.missing, f"{uid} {found.missing_at}"
         assert self.sources.keys() == {uid for uid, _ in shown.of(pk)}
+        still_open = {
+            uid
+            for uid, source in shown.of(pk)
+            if uid in asked and not source.missing and (since is None or source.record.created_at < since)
+        }
+        assert not self.good or still_open <= self.begin.keys() | self.end.keys(), (
+            "asked, gone and not missing"
+        )
         if self.full:
             still = {uid for uid, source in shown.of(pk) if not source.missing}
             assert still >= throughout
             if not self.run.unanswered and not self.moving:
                 assert still == throughout, f"not marked as missing: {still - throughout}"
         return changes
+
+    def _asked_by_id(self) -> set[str]:
+        """What an incremental run asks after behind its window: not finished, or ended without result in a day."""
+        since = self.run.window_from_at
+        if self.run.unanswered or since is None:
+            return set()
+        found = set()
+        for uid, source in self._known():
+            row = self.history.shown.rows[source.key]
+            ended_at = row["ended_at"]
+            no_result = row["result"] == "None" and ended_at is not None and ended_at > self.now - DAY
+            behind = row["started_at"] < since and not source.missing
+            if behind and (row["state"] != "Stopped" or no_result):
+                found.add(uid)
+        return found
 
     def _wrote(self, source: RestoreSessionSource) -> bool:
         return self.run.pk in (source.first_seen_run_id, source.changed_run_id)
@@ -748,23 +773,30 @@ class Check:
         noticed = set()
         for uid, source in sources.items():
             if uid not in watch.removed and uid not in self.listed:
-                if self.good:
+                if self.good and not self.faulty:  # else the list may have been unreadable
                     assert source.removed_at == self.now, f"{uid} is not marked as removed"
                 if source.removed_at:
                     watch.server_removed(uid, source.removed_at)
             if uid in watch.removed:
                 noticed.add(uid)
-        if self.good:
+        if self.good and not self.faulty:
             assert self.listed <= sources.keys()
         if not self.full:
             for uid, source in sources.items():
                 assert source.removed_at == watch.removed.get(uid)
             return None
+        if self.faulty:
+            self.listed = {
+                uid for uid, source in sources.items() if uid in self.listed and not source.removed_at
+            }
         for uid, source in sources.items():
-            assert (source.removed_at is None) == (uid in self.listed)
+            assert source.removed_at is None or uid not in self.listed
+            assert source.removed_at or uid in self.listed or self.faulty
             assert source.covered_from_at is not None
         shown = [self.begin.get(uid, self.end.get(uid)) for uid, s in self._known() if not s.missing]
-        oldest = min((record.created_at for record in shown if record), default=None)
+        oldest = min(
+            (record.created_at for record in shown if record and record.state == "Stopped"), default=None
+        )
         left = [
             source.record.created_at
             for uid, source in self._known()
@@ -823,6 +855,9 @@ class Check:
         guids = [server.guid for server in world.backup_servers()]
         worked = [tick for tick in finished if any(world.collection.reached(guid, tick) for guid in guids)]
         expected = from_us(worked[0]) if worked else None if finished else run.started_at
+        if expected is None:  # that was seen to be right when the run before was judged
+            before = SyncRun.objects.filter(enterprise_manager=self.place.pk, status="good", pk__lt=run.pk)
+            expected = before.values_list("read_to_at", flat=True).first()
         if not self.faulty:
             assert run.read_to_at == expected, f"read to {run.read_to_at}, not {expected}"
         return run.read_to_at or run.started_at

@@ -212,17 +212,24 @@ class Watch:
         last = self.last_full if self.lost else self.last_good
         if growing is not None:
             growing.to_at, growing.closed = max(growing.from_at, covers), True
-        elif last is not None and covers > last.known_to:
+        elif last is not None and covers > self._told_to(last.known_to):
             behind = self.runs[self.runs.index(last) + 1 :]
             error = next((run.error for run in reversed(behind) if run.error), "")
             cause = "history_lost" if self.lost else "failed" if error else "not_run"
-            self.gaps.append(GapSeen(last.known_to, covers, cause, detail="" if self.lost else error))
+            self.gaps.append(
+                GapSeen(self._told_to(last.known_to), covers, cause, detail="" if self.lost else error)
+            )
         for server in sorted(set(listed) & self.removed.keys()):
             removed_at = self.removed.pop(server)
             if covers > removed_at:
                 self.gaps.append(GapSeen(removed_at, covers, "server_away", server=server))
         self.covered_from = self.covered_from or covers
         self.runs.append(RunSeen(at, known_to, good=True, full=True, error=""))
+
+    def _told_to(self, from_at: datetime) -> datetime:
+        """The end of the gaps that begin there already: an EM that collects nothing loses more with each full run."""
+        told = [gap.to_at for gap in self.gaps if gap.closed and not gap.server and gap.from_at >= from_at]
+        return max([from_at, *(to_at for to_at in told if to_at)])
 
     def _measure(self, at: datetime, oldest: datetime | None, gone: datetime | None) -> datetime:
         """From when on this run misses nothing. EM proves how far back it answers by what it shows and forgets."""

@@ -1,5 +1,6 @@
 """Gaps: opened and closed by runs, never edited, by the window that EM was seen to answer."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
@@ -355,3 +356,82 @@ def test_full_syncs_are_spread_over_the_night(add_em: Callable[..., EnterpriseMa
 
     assert len(moments) == 10
     assert all(moment.hour < 6 for moment in moments)
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [
+        {"created_at": datetime(1985, 1, 1, tzinfo=UTC)},
+        {"created_at": START - 200 * DAY, "state": "Working"},
+    ],
+    ids=["of a clock that was wrong", "never ended"],
+)
+def test_an_old_row_that_em_spares_hides_no_gap(
+    time: Time, em: EnterpriseManager, world: World, spared: dict[str, Any]
+) -> None:
+    world.add_session(vm_name="spared", **spared)
+    ordinary = world.add_session(created_at=START - 20 * DAY)
+    sync(em)
+    last = ran_at()
+
+    time.go(60 * DAY)
+    world.remove_session(ordinary.uid)
+    world.add_session(vm_name="new", created_at=time.now - 2 * DAY)
+    sync(em)
+
+    [(from_at, _, _)] = gaps()
+    assert from_at == last
+    assert verdict(START + DAY, START + 2 * DAY)[0] == Verdict.INCOMPLETE
+
+
+def test_an_em_that_collects_nothing_for_long_is_told_of_each_day_once(time: Time, add_em) -> None:
+    clock = ManualClock(START)
+    world = World.empty(now=clock, epoch=START, collect_interval=900)
+    with StandInServer(world, accounts=[Account("mirror", "mirror", PORTAL_ADMINISTRATOR)]) as server:
+        em = add_em(server)
+        sync(em)
+        world.fail_collection(world.backup_servers()[0].uid)
+        for _ in range(4):
+            clock.set(time.go(5 * DAY))
+            sync(em, full=True)
+
+    found = sorted(gaps())
+    assert found
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(found))
+
+
+def test_an_empty_list_of_servers_whose_rows_were_just_shown_removes_none(
+    time: Time, em: EnterpriseManager, world: World, server: StandInServer
+) -> None:
+    for one in world.backup_servers():
+        world.add_session(backup_server_uid=one.uid, created_at=START - HOUR)
+    sync(em)
+    time.go(HOUR)
+    empty = b'<BackupServers xmlns="http://www.veeam.com/ent/v1.0"/>'
+    server.faults.body(empty, path="/api/backupServers", count=None)
+
+    run = sync(em)
+
+    assert run.status == "good"
+    assert not BackupServerSource.objects.exclude(removed_at=None).exists()
+    assert gaps() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "type=VmRestorePoint",
+        "/api/restoreSessions",
+        "/systemSessions",
+        "vms_overview",
+        "type=Job",
+        "/backupServers",
+    ],
+)
+def test_a_side_question_that_is_never_answered_fails_no_sync(
+    time: Time, em: EnterpriseManager, world: World, server: StandInServer, path: str
+) -> None:
+    world.add_session(created_at=START - HOUR)
+    server.faults.reset(path=path, count=None)
+
+    assert sync(em, full=True).status == "good"

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restorereports.em.failures import Stopped, Unreachable
+from restorereports.em.failures import Stopped
 from restorereports.emulator.accounts import Account
 from restorereports.emulator.clock import ManualClock
 from restorereports.emulator.server import StandInServer
@@ -479,14 +479,14 @@ def test_an_overview_that_fails_spoils_no_reading(em, world, server, clock) -> N
     assert (inventory.state, inventory.overview_backed_up) == ("good", None)
 
 
-def test_a_network_that_fails_is_no_state_of_the_inventory(em, world, server, clock) -> None:
+def test_restore_points_that_never_come_are_a_state_and_fail_no_sync(em, world, server, clock) -> None:
     add(world)
     server.faults.reset(path="type=VmRestorePoint", count=None)
 
-    with pytest.raises(Unreachable):
-        read(em, clock())
+    found = read(em, clock())
 
-    assert not Inventory.objects.exists()
+    assert (found.state, found.vms) == (Inventory.State.FAILED, 0)
+    assert found.error
 
 
 def test_a_stop_ends_the_reading(em, world, clock) -> None:

@@ -10,6 +10,7 @@ from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, Reconciliation, RestoreSession, RestoreSessionSource
+from restorereports.models.completeness import Verdict, completeness
 
 DAY = timedelta(days=1)
 
@@ -109,6 +110,9 @@ def test_a_count_that_lies_is_asked_for_once_more_and_shown(
     found = Reconciliation.objects.get(run=run)
     assert (run.status, found.state, found.retried) == ("good", "different", True)
     assert (found.counted, found.mirrored) == (40, 12)
+    server_here = RestoreSession.objects.filter(started_at__gt=timezone.now() - 4 * DAY).first().backup_server
+    period = (timezone.now() - 2 * DAY, timezone.now() - DAY)
+    assert completeness(server_here, *period).verdict == Verdict.NOT_YET_KNOWN
     assert sum(request.path == "/api/restoreSessions" for request in server.requests) == 2
 
 
