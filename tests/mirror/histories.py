@@ -547,8 +547,10 @@ class History:
             models = (RestoreSession, RestoreSessionSource, RestoreSessionChange, Gap, BackupServerSource)
             return [list(model.objects.order_by("pk").values_list()) for model in models]
 
-        before = tables()
+        before, shown = tables(), place.world.visible_sessions()
         self._set(self.now + SECOND)
+        if place.world.visible_sessions() != shown:
+            return  # EM collected, or purged, in this very second
         run = sync(place.row, full=True)
         self.syncs += 1
         assert run.status == "good", run.error_detail

@@ -231,21 +231,24 @@ class Watch:
         told = [gap.to_at for gap in self.gaps if gap.closed and not gap.server and gap.from_at >= from_at]
         return max([from_at, *(to_at for to_at in told if to_at)])
 
+    def _note(self, shown: timedelta | None) -> None:
+        """What merely grew with the minutes is not written again."""
+        before = self.shown
+        if before is None or shown is None or not timedelta() <= shown - before < NOTED:
+            self.shown = shown
+
     def _measure(self, at: datetime, oldest: datetime | None, gone: datetime | None) -> datetime:
         """From when on this run misses nothing. EM proves how far back it answers by what it shows and forgets."""
         reach = max(at - oldest, timedelta()) if oldest else timedelta()
         self.relied_on = relied_on = max(self.shown or WEEK, WEEK)
-        before = self.shown
         self.lost = gone is not None and at - gone < relied_on - PURGED_BY
         if self.lost:
-            self.shown = reach if oldest else None
+            self._note(reach if oldest else None)
             return at - reach
         forgot = [at - gone] if gone else []
         known = [min([self.shown, *forgot])] if self.shown is not None else []
         known += [reach] if oldest else []
-        self.shown = max(known, default=None)
-        if before is not None and self.shown is not None and timedelta() <= self.shown - before < NOTED:
-            self.shown = before
+        self._note(max(known, default=None))
         certain = max(relied_on - PURGED_EVERY, WEEK)
         return at - max(min([certain, *forgot]), reach)
 
