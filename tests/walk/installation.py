@@ -35,7 +35,7 @@ class Installation:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # a machine may be slow
             check=False,
         )
         assert (done.returncode != 0) == fails, (

@@ -112,7 +112,7 @@ def refused(installation: Installation, *arguments: str, **environment: str) -> 
         env=installation.environment | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode != 0, done.stdout
     assert "Traceback" not in done.stderr, done.stderr
@@ -247,7 +247,7 @@ def test_a_backup_is_made_while_all_runs_and_a_restore_refused(
     running = installation.start(*installation.command("run"), log="run")
     try:
         log = installation.folder / "run.log"
-        end = time.monotonic() + 90
+        end = time.monotonic() + 300
         while "Restore Reports runs at" not in log.read_text() or not installation.export():
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.2)
@@ -303,7 +303,7 @@ def test_killed_at_any_moment_it_is_the_old_or_the_new(
 def killed(installation: Installation, archive: Path, moment: str) -> None:
     code = KILLED.format(archive=archive, moment=moment)
     command = installation.command("shell", "-v", "0", "-c", code)
-    done = subprocess.run(command, env=installation.environment, capture_output=True, timeout=120)
+    done = subprocess.run(command, env=installation.environment, capture_output=True, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 

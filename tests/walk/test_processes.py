@@ -45,7 +45,7 @@ class Mailbox:
         return "250 OK"
 
 
-def wait_for(true, what: str, seconds: float = 90):
+def wait_for(true, what: str, seconds: float = 240):
     end = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
@@ -105,7 +105,7 @@ def walk(installation: Installation, world: World, em: StandInServer, mailbox: M
     )
     kill_sync_worker(installation.folder)
     expected = rows_of(world.visible_sessions(), "em-north")
-    wait_for(lambda: len(installation.export()) == len(expected), "the sync after the kill", seconds=150)
+    wait_for(lambda: len(installation.export()) == len(expected), "the sync after the kill", seconds=300)
     assert_equal(installation.export(), expected)
 
     http = log_in(address, "auditor", "a long password")

@@ -77,7 +77,7 @@ def test_killed_in_the_middle_then_equal_again_without_a_person(installation, wo
 
 
 def wait_for_page(server: StandInServer, page: int, running: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while sum("format=Entities" in str(request.query) for request in list(server.requests)) < page:
         assert time.monotonic() < end, "the sync did not get that far"
         assert running.poll() is None, "the sync ended too early"
