@@ -77,6 +77,8 @@ except ValueError:
         "CREDENTIALS_KEY must be a Fernet key (32 bytes, url-safe base64), or several separated by commas; "
         "the README has the line that makes one."
     ) from None
+# Seals the audit trail; who changes the database alone cannot make a trail that bears its seal.
+AUDIT_KEY = _key("AUDIT_KEY", lambda: secrets.token_urlsafe(48))
 
 DEBUG = False
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]

@@ -9,7 +9,8 @@ _folder = tempfile.mkdtemp(prefix="restore-reports-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 for name in (
-    *("ALERT_RECIPIENTS", "ALLOWED_HOSTS", "CELERY_BROKER_URL", "CREDENTIALS_KEY", "EMAIL_URL", "EM_PROXY"),
+    *("ALERT_RECIPIENTS", "ALLOWED_HOSTS", "AUDIT_KEY", "CELERY_BROKER_URL", "CREDENTIALS_KEY", "EMAIL_URL"),
+    *("EM_PROXY",),
     *("LOG_LEVEL", "METRICS_TOKEN", "TIME_ZONE", "TRUSTED_PROXY", "WAKE_UP_SECONDS"),
 ):
     os.environ.pop(name, None)

@@ -14,6 +14,7 @@ from restorereports.models import (
     CollectorOutage,
     EnterpriseManager,
     Gap,
+    Grant,
     Inventory,
     Outcome,
     Presence,
@@ -35,9 +36,19 @@ START = datetime(2026, 10, 14, 20, 10, 2, 17000, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
-def make_user(role: str = User.Role.AUDITOR, **values: Any) -> User:
+def make_user(
+    role: str = User.Role.AUDITOR, *grants: EnterpriseManager | BackupServer, **values: Any
+) -> User:
+    """Sees everything, or what the grants name. `everything=False` without any: sees nothing."""
+    everything = values.pop("everything", not grants)
     values.setdefault("username", f"person-{next(_numbers)}")
-    return User.objects.create_user(password=PASSWORD, role=role, **values)
+    user = User.objects.create_user(password=PASSWORD, role=role, **values)
+    if everything:
+        Grant.objects.create(user=user)
+    for thing in grants:
+        field = "enterprise_manager" if isinstance(thing, EnterpriseManager) else "backup_server"
+        Grant.objects.create(user=user, **{field: thing})
+    return user
 
 
 def make_enterprise_manager(**values: Any) -> EnterpriseManager:
@@ -236,6 +247,7 @@ def make_report(**values: Any) -> Report:
         "scope": {"start": "2026-07-01T00:00:00+00:00", "end": "2026-10-01T00:00:00+00:00"},
         "zone": "UTC",
         "created_at": START,
+        "covers_everything": True,
     } | values
     return Report.objects.create(**values)
 

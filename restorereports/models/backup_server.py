@@ -14,11 +14,13 @@ from .account import Reader
 
 class BackupServerQuerySet(models.QuerySet["BackupServer"]):
     def visible_to(self, reader: Reader) -> Self:
-        return self if reader.is_active else self.none()
+        granted = reader.granted
+        return self if granted.everything else self.filter(pk__in=granted.servers)
 
-    def with_label(self) -> Self:
-        """Adds `label`: the name, with an Enterprise Manager behind it where two servers bear the same name."""
-        twins = BackupServer.objects.filter(name=OuterRef("name")).exclude(pk=OuterRef("pk"))
+    def with_label(self, reader: Reader) -> Self:
+        """Adds `label`: the name, with an Enterprise Manager behind it where the reader sees two of that name."""
+        visible = BackupServer.objects.visible_to(reader)
+        twins = visible.filter(name=OuterRef("name")).exclude(pk=OuterRef("pk"))
         shown_by = BackupServerSource.objects.filter(backup_server=OuterRef("pk")).order_by(
             "enterprise_manager__name"
         )

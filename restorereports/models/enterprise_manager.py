@@ -26,8 +26,9 @@ LONGEST_WINDOW = timedelta(weeks=999)
 
 class EnterpriseManagerQuerySet(models.QuerySet["EnterpriseManager"]):
     def visible_to(self, reader: Reader) -> Self:
-        """What this reader may see."""
-        return self if reader.is_active else self.none()
+        """Those that show a backup server which the reader may see; `Granted.whole` says of which he sees all."""
+        granted = reader.granted
+        return self if granted.everything else self.filter(pk__in=granted.managers)
 
     def with_health(self) -> Self:
         """Adds `last_good_at`, `last_attempt_at`, `last_status`, `last_error` from the sync runs."""

@@ -8,7 +8,7 @@ from typing import Self
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, validate_email
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from .account import Reader, validate_zone
@@ -33,8 +33,27 @@ def split_recipients(text: str) -> list[str]:
     return [part for part in text.replace(",", "\n").replace(";", "\n").split() if part]
 
 
+class ReportScheduleQuerySet(models.QuerySet["ReportSchedule"]):
+    def visible_to(self, reader: Reader) -> Self:
+        """Those that name only what the reader may see as well."""
+        granted = reader.granted
+        if granted.everything:
+            return self
+        own = {"reportschedule": OuterRef("pk")}
+        managers = ReportSchedule.enterprise_managers.through.objects.filter(**own)
+        servers = ReportSchedule.backup_servers.through.objects.filter(**own)
+        return self.filter(
+            Exists(managers) | Exists(servers),
+            ~Exists(managers.exclude(enterprisemanager__in=granted.whole_managers)),
+            ~Exists(servers.exclude(backupserver__in=granted.servers)),
+        )
+
+
 class ReportSchedule(models.Model):
-    """A monthly report: the last full month in `zone`, mailed from `day` `hour` o'clock of that zone on."""
+    """A monthly report: the last full month in `zone`, mailed from `day` `hour` o'clock of that zone on.
+
+    It sees what it names, Enterprise Managers and backup servers, and nothing else; everything if it names none.
+    """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     recipients = models.TextField(_("recipients"), validators=[validate_recipients])
@@ -50,6 +69,8 @@ class ReportSchedule(models.Model):
     is_active = models.BooleanField(_("switched on"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = ReportScheduleQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         verbose_name = _("report schedule")
@@ -63,7 +84,14 @@ class ReportSchedule(models.Model):
 
 class ReportQuerySet(models.QuerySet["Report"]):
     def visible_to(self, reader: Reader) -> Self:
-        return self if reader.is_active else self.none()
+        """Those whose figures hold nothing that the reader may not see."""
+        granted = reader.granted
+        if granted.everything:
+            return self
+        beyond = Report.covers.through.objects.filter(report=OuterRef("pk")).exclude(
+            backupserver__in=granted.servers
+        )
+        return self.filter(~Exists(beyond), covers_everything=False) if granted.servers else self.none()
 
     def waiting(self) -> Self:
         return self.filter(status=Report.Status.WAITING)
@@ -97,6 +125,12 @@ class Report(models.Model):
     key_figures = models.JSONField(default=dict)  # counts by outcome, for the mail beside the PDF
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Whose figures may be in it: everything, or those of these backup servers. Nobody else sees it.
+    covers_everything = models.BooleanField(default=False)
+    covers = models.ManyToManyField("restorereports.BackupServer", related_name="+")
+    # The audit trail when its figures were taken; printed in it, so that a cut or rebuilt trail is found.
+    audit_length = models.PositiveBigIntegerField(null=True)
+    audit_hash = models.CharField(max_length=64, blank=True)
 
     objects = ReportQuerySet.as_manager()
 
@@ -112,6 +146,9 @@ class Report(models.Model):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def visible_to(self, reader: Reader) -> Self:
+        return self.filter(schedule__in=ReportSchedule.objects.visible_to(reader))
+
     def due(self, as_of: datetime) -> Self:
         """Not sent yet and its next try has come."""
         return self.filter(Q(next_try_at=None) | Q(next_try_at__lte=as_of), status__in=Delivery.OPEN)

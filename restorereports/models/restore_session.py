@@ -43,7 +43,8 @@ class Outcome(models.TextChoices):
 class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
     def visible_to(self, reader: Reader) -> Self:
         """What this reader may see; every read of restore sessions begins here."""
-        return self if reader.is_active else self.none()
+        granted = reader.granted
+        return self if granted.everything else self.filter(backup_server__in=granted.servers)
 
     def started_in(self, start: datetime | None, end: datetime | None) -> Self:
         """Created in the half-open period [start, end); an open side is None."""

@@ -21,7 +21,8 @@ def name_key(name: str) -> str:
 
 class VirtualMachineQuerySet(models.QuerySet["VirtualMachine"]):
     def visible_to(self, reader: Reader) -> Self:
-        return self if reader.is_active else self.none()
+        granted = reader.granted
+        return self if granted.everything else self.filter(backup_server__in=granted.servers)
 
     def protected_at(self, moment: datetime) -> Self:
         """Those with a restore point at this moment, each once, through whichever Enterprise Manager (rule 8)."""

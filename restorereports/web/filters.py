@@ -84,7 +84,7 @@ def _visible_managers(request: PersonRequest) -> Any:
 
 
 def _visible_servers(request: PersonRequest) -> Any:
-    return BackupServer.objects.visible_to(request.user).with_label()
+    return BackupServer.objects.visible_to(request.user).with_label(request.user)
 
 
 class RestoreSessionFilter(django_filters.FilterSet):

@@ -1,0 +1,28 @@
+"""What somebody may see: everything, or some backup servers. Every `visible_to` asks this and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Granted:
+    """Ids. `servers`: backup servers whose restore sessions and VMs may be seen.
+
+    `managers`: Enterprise Managers that show one of these, known by name, state and gaps. `whole_managers`: those
+    granted as a whole, of which also the figures over all backup servers may be seen.
+    """
+
+    everything: bool = False
+    servers: frozenset[int] = frozenset()
+    managers: frozenset[int] = frozenset()
+    whole_managers: frozenset[int] = frozenset()
+
+    def whole(self, enterprise_manager: int) -> bool:
+        """Whether figures over all backup servers of this Enterprise Manager may be seen."""
+        return self.everything or enterprise_manager in self.whole_managers
+
+
+EVERYTHING: Final = Granted(everything=True)
+NOTHING: Final = Granted()

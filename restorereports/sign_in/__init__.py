@@ -1,0 +1,1 @@
+"""Who comes in: passwords, second factor, the identity provider, and what slows guessing down. Knows models."""
