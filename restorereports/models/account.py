@@ -107,6 +107,18 @@ class User(AbstractUser):
     def is_administrator(self) -> bool:
         return self.may(Act.ADMINISTER)
 
+    @property
+    def may_report(self) -> bool:
+        return self.may(Act.REPORT)
+
+    @property
+    def may_note(self) -> bool:
+        return self.may(Act.NOTE)
+
+    @property
+    def may_read_trail(self) -> bool:
+        return self.may(Act.READ_TRAIL)
+
     def may(self, act: Act) -> bool:
         return self.is_active and act in _ALLOWED[User.Role(self.role)]
 

@@ -1,4 +1,4 @@
-"""Who asks: people who are logged in, and what only administrators among them may do."""
+"""Who asks: people who are logged in, and what their roles let them do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
-from restorereports.models import User
+from restorereports.models import Act, User
 
 if TYPE_CHECKING:
 
@@ -25,13 +25,19 @@ else:
 View = Callable[..., HttpResponse]
 
 
-def administrators_only(view: View) -> View:
-    """403 for everybody else; the pages show them no button that leads here."""
+def only(act: Act) -> Callable[[View], View]:
+    """403 for whoever's role does not allow it, before anything is looked up; no page shows them the way here."""
 
-    @functools.wraps(view)
-    def guarded(request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_administrator:
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
+    def guard(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.may(act):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
 
-    return guarded
+        return guarded
+
+    return guard
+
+
+administrators_only = only(Act.ADMINISTER)

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from restorereports.mirror.certificate import CertificateFacts, certificate_facts
 from restorereports.mirror.check import check_enterprise_manager
-from restorereports.models import EnterpriseManager, Gap, RestoreSession, SyncRun
+from restorereports.models import Act, EnterpriseManager, Gap, RestoreSession, SyncRun
 from restorereports.models.counts import count_up_to
 from restorereports.tasks import start_due_syncs
 
-from ..access import PersonRequest, administrators_only
+from ..access import PersonRequest, administrators_only, only
 from ..backup_servers import protected, servers_of
 from ..checked import keep_result, offered_in, read_result, untried
 from ..forms.enterprise_manager import EnterpriseManagerEditForm, PinForm
@@ -190,7 +190,7 @@ def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@administrators_only
+@only(Act.NOTE)
 def enterprisemanager_explain(request: PersonRequest, pk: int, gap: int) -> HttpResponse:
     """Add what a person has to say about a gap; what stands there stays."""
     em = _get(request, pk)

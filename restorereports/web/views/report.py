@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from restorereports.models import Delivery, Report, ReportSchedule
+from restorereports.models import Act, Delivery, Report, ReportSchedule
 from restorereports.reports.files import path_of
 from restorereports.reports.request import request_report
 from restorereports.tasks import render_report
 
-from ..access import PersonRequest
+from ..access import PersonRequest, only
 from ..errors import refusal
 from ..forms.account import zone_names
 from ..forms.report import ReportForm
@@ -27,6 +27,7 @@ DELIVERIES_SHOWN = 25
 
 
 @require_safe
+@only(Act.REPORT)
 def report_list(request: PersonRequest) -> HttpResponse:
     """Reports by number, newest first; then the schedules and what became of their mails."""
     reports = (
@@ -43,8 +44,10 @@ def report_list(request: PersonRequest) -> HttpResponse:
         "before": found[REPORTS_SHOWN - 1].pk if len(found) > REPORTS_SHOWN else None,
         "first": not before,
         "keep_days": settings.REPORT_KEEP_DAYS,
-        "schedules": ReportSchedule.objects.all(),
-        "deliveries": Delivery.objects.select_related("schedule", "report")[:DELIVERIES_SHOWN],
+        "schedules": ReportSchedule.objects.visible_to(request.user),
+        "deliveries": Delivery.objects.visible_to(request.user).select_related("schedule", "report")[
+            :DELIVERIES_SHOWN
+        ],
     }
     return render(request, "web/report_list.html", context)
 
@@ -55,6 +58,7 @@ def _get(request: PersonRequest, pk: int) -> Report:
 
 
 @require_safe
+@only(Act.REPORT)
 def report_detail(request: PersonRequest, pk: int) -> HttpResponse:
     """One report; while it is in the making the page, or its fragment by htmx, is asked again."""
     report = _get(request, pk)
@@ -64,7 +68,7 @@ def report_detail(request: PersonRequest, pk: int) -> HttpResponse:
         "report": report,
         "pending": pending,
         "file_there": report.status == Report.Status.READY and path_of(report).is_file(),
-        "deliveries": report.deliveries.select_related("schedule"),
+        "deliveries": report.deliveries.visible_to(request.user).select_related("schedule"),
     }
     if not request.htmx:
         return render(request, "web/report_detail.html", context)
@@ -75,6 +79,7 @@ def report_detail(request: PersonRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
+@only(Act.REPORT)
 def report_file(request: PersonRequest, pk: int) -> FileResponse:
     """The PDF as it was made, as an attachment."""
     report = _get(request, pk)
@@ -86,12 +91,16 @@ def report_file(request: PersonRequest, pk: int) -> FileResponse:
         as_attachment=True,
         filename=report.file_name or f"{report}.pdf",
         content_type="application/pdf",
-        headers={"X-Content-Type-Options": "nosniff"},
+        headers={
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
     )
 
 
+@only(Act.REPORT)
 def report_add(request: PersonRequest) -> HttpResponse:
-    """Ask for a report; every reader may."""
+    """Ask for a report of what one may see."""
     initial = {"zone": request.user.zone}
     form = ReportForm(request.POST or None, reader=request.user, initial=initial)
     if form.is_valid():

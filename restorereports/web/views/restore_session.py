@@ -17,14 +17,14 @@ from django.views.decorators.http import require_POST, require_safe
 from django_filters.views import FilterView
 from django_tables2 import SingleTableMixin
 
-from restorereports.models import RestoreSession, RestoreSessionSource, SyncRun
+from restorereports.models import Act, RestoreSession, RestoreSessionSource, SyncRun
 from restorereports.models.counts import by_outcome, count_up_to
 from restorereports.models.keyset import Order, page_of, position_of
 from restorereports.reports.request import request_report
 from restorereports.reports.sessions_csv import stream
 from restorereports.tasks import render_report
 
-from ..access import PersonRequest
+from ..access import PersonRequest, only
 from ..completeness import shown_completeness
 from ..context import freshness_of
 from ..empty import empty_list
@@ -160,6 +160,7 @@ def restoresession_csv(request: PersonRequest) -> HttpResponse | StreamingHttpRe
 
 
 @require_POST
+@only(Act.REPORT)
 def restoresession_pdf(request: PersonRequest) -> HttpResponse:
     """Ask for the PDF of the current filter; the page of the report says when it is there."""
     as_of = timezone.now()
