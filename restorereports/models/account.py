@@ -55,6 +55,14 @@ class UserQuerySet(models.QuerySet["User"]):
         able = self.filter(role=User.Role.ADMINISTRATOR, is_active=True, identity=None)
         return able.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
 
+    def lock_break_glass(self) -> list[int]:
+        """Ids of those who count, locked in one order until the transaction ends: of two who go, one is the last.
+
+        Their keys stay free, so that entries of the audit trail, which point to them, are written meanwhile.
+        """
+        able = self.break_glass().order_by("pk").select_for_update(of=("self",), no_key=True)
+        return [user.pk for user in able]
+
 
 def _grants_over(granted: Granted) -> Any:
     from .grant import Grant  # a grant belongs to a person, so that module knows this one
@@ -131,6 +139,14 @@ class User(AbstractUser):
             return NOTHING
         return EVERYTHING if self.is_administrator else granted_to(self)
 
+    @cached_property
+    def _known(self) -> frozenset[int]:
+        return frozenset(User.objects.visible_to(self).values_list("pk", flat=True))
+
+    def knows(self, person: User) -> bool:
+        """Whether the other one's name may be shown to this person."""
+        return self.granted.everything or person.pk in self._known
+
     @property
     def zone(self) -> str:
         """IANA zone in which this person sees times."""
@@ -155,13 +171,21 @@ class User(AbstractUser):
         """
         if (role, is_active) == (self.role, self.is_active):
             return
-        was_break_glass = User.objects.break_glass().filter(pk=self.pk).exists()
-        others = User.objects.break_glass().exclude(pk=self.pk).select_for_update()
-        if was_break_glass and not (is_active and role == User.Role.ADMINISTRATOR) and not list(others):
-            raise LastAdministrator(str(_("This is the last administrator with a password of its own.")))
+        if not (is_active and role == User.Role.ADMINISTRATOR):
+            self._refuse_the_last_to_go()
         self.role, self.is_active = role, is_active
         self.__dict__.pop("granted", None)
         self.end_sign_ins()
+
+    def _refuse_the_last_to_go(self) -> None:
+        counts = User.objects.break_glass().filter(pk=self.pk).exists()
+        if counts and User.objects.lock_break_glass() == [self.pk]:
+            raise LastAdministrator(
+                _(
+                    "This is the last active administrator with a password of its own. "
+                    "Make somebody else administrator first, who then sets a password."
+                )
+            )
 
     def get_session_auth_hash(self) -> str:
         return self._bound_to(None)

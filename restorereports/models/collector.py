@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from .account import Reader
+
+
+class CollectorOutageQuerySet(models.QuerySet["CollectorOutage"]):
+    def visible_to(self, reader: Reader) -> Self:
+        """As gaps: of the backup servers that the reader may see, and of all of an Enterprise Manager."""
+        granted = reader.granted
+        if granted.everything:
+            return self
+        of_all = Q(backup_server=None, enterprise_manager__in=granted.managers)
+        return self.filter(of_all | Q(backup_server__in=granted.servers))
 
 
 class CollectorOutage(models.Model):
@@ -26,6 +40,8 @@ class CollectorOutage(models.Model):
     closed_run = models.ForeignKey(
         "restorereports.SyncRun", on_delete=models.PROTECT, null=True, related_name="+"
     )
+
+    objects = CollectorOutageQuerySet.as_manager()
 
     class Meta:
         ordering = ["-from_at", "-pk"]

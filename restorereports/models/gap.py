@@ -9,10 +9,20 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from .account import Reader
 from .append_only import AppendOnly, NeverChanged
 
 
 class GapQuerySet(models.QuerySet["Gap"]):
+    def visible_to(self, reader: Reader) -> GapQuerySet:
+        """Those of the backup servers that the reader may see, and those of the Enterprise Managers as a whole."""
+        granted = reader.granted
+        if granted.everything:
+            return self
+        of_all = Q(backup_server=None, enterprise_manager__in=granted.managers)
+        whole = Q(enterprise_manager__in=granted.whole_managers)
+        return self.filter(of_all | whole | Q(backup_server__in=granted.servers))
+
     def growing(self) -> GapQuerySet:
         return self.filter(closed_run=None)
 

@@ -23,6 +23,10 @@ class Granted:
         """Whether figures over all backup servers of this Enterprise Manager may be seen."""
         return self.everything or enterprise_manager in self.whole_managers
 
+    def of(self, enterprise_manager: int, backup_server: int | None) -> bool:
+        """Whether what is said of this backup server (None: of all that one Enterprise Manager shows) may be seen."""
+        return self.whole(enterprise_manager) or backup_server in self.servers
+
 
 EVERYTHING: Final = Granted(everything=True)
 NOTHING: Final = Granted()

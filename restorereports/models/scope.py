@@ -8,7 +8,10 @@ from datetime import datetime
 from typing import Any, Self
 
 from .account import Reader
+from .backup_server import BackupServerSource
 from .restore_session import RestoreSession, RestoreSessionQuerySet
+
+NONE_OF_THEM = (-1,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +32,20 @@ class RestoreSessionScope:
     def rows(self, reader: Reader) -> RestoreSessionQuerySet:
         """The restore sessions this reader may see within the scope, in no order."""
         return self.narrow(RestoreSession.objects.visible_to(reader).started_in(self.start, self.end))
+
+    def servers_for(self, reader: Reader) -> tuple[int, ...]:
+        """The backup servers of which alone something may be said to this reader; empty means all.
+
+        Somebody who was granted a part is told of that part; where nothing is left, of one that does not exist.
+        """
+        granted = reader.granted
+        if granted.everything:
+            return self.backup_servers
+        seen = granted.servers & set(self.backup_servers) if self.backup_servers else granted.servers
+        if self.enterprise_managers:
+            shown = BackupServerSource.objects.filter(enterprise_manager__in=self.enterprise_managers)
+            seen &= set(shown.values_list("backup_server", flat=True))
+        return tuple(sorted(seen)) or NONE_OF_THEM
 
     def narrow(self, rows: RestoreSessionQuerySet) -> RestoreSessionQuerySet:
         """The filters without the period."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
+from django.utils.translation import gettext as _
 
-from restorereports.models import CollectorOutage, Gap, GapNote
+from restorereports.models import CollectorOutage, Gap, GapNote, Reader, User
 from restorereports.models.completeness import Answers, Interval, Verdict
 
 MOST_LACKS = 15
@@ -75,6 +76,7 @@ class Lacking:
 def lacking(
     answers: Answers,
     managers: Collection[int],
+    reader: Reader,
     *,
     backup_servers: Collection[int],
     start: datetime,
@@ -89,11 +91,11 @@ def lacking(
             key = _reason(one) if one.gap else (*_reason(one), one.from_at)
             found.setdefault(key, (one, missing.get(_reason(one))))
     ordered = sorted(found.values(), key=_worst_first)
-    outages = _outages(managers, backup_servers, start=start, end=end, as_of=as_of)
+    outages = _outages(managers, reader, backup_servers, start=start, end=end, as_of=as_of)
     return Lacking(
-        lacks=tuple(_lacks(ordered[:MOST_LACKS])),
+        lacks=tuple(_lacks(ordered[:MOST_LACKS], reader)),
         lacks_total=len(ordered),
-        gaps_total=sum(1 for one, _verdict in ordered if one.gap),
+        gaps_total=sum(1 for one, _why in ordered if one.gap),
         outages=tuple(outages[:MOST_OUTAGES]),
         outages_total=len(outages),
     )
@@ -109,10 +111,12 @@ def _worst_first(pair: tuple[Interval, Verdict | None]) -> tuple[object, ...]:
     return rank, one.from_at, one.enterprise_manager.casefold(), one.backup_server.casefold()
 
 
-def _lacks(pairs: Iterable[tuple[Interval, Verdict | None]]) -> Iterable[Lack]:
+def _lacks(pairs: Iterable[tuple[Interval, Verdict | None]], reader: Reader) -> Iterable[Lack]:
     pairs = list(pairs)
-    gaps = Gap.objects.in_bulk([one.gap for one, _verdict in pairs if one.gap])
-    notes = _notes(gaps)
+    gaps = Gap.objects.in_bulk([one.gap for one, _why in pairs if one.gap])
+    granted = reader.granted
+    told = {pk for pk, gap in gaps.items() if granted.of(gap.enterprise_manager_id, gap.backup_server_id)}
+    notes = _notes(told, reader)
     for one, verdict in pairs:
         gap = gaps[one.gap] if one.gap else None
         said, total = notes.get(one.gap or 0, ((), 0))
@@ -123,13 +127,13 @@ def _lacks(pairs: Iterable[tuple[Interval, Verdict | None]]) -> Iterable[Lack]:
             to_at=gap.to_at if gap else one.to_at,
             cause=str(one.cause.label),
             verdict=verdict,
-            detail=one.detail,
+            detail=one.detail if one.gap is None or one.gap in told else "",
             notes=said,
             notes_total=total,
         )
 
 
-def _notes(gaps: Iterable[int]) -> dict[int, tuple[tuple[Note, ...], int]]:
+def _notes(gaps: Iterable[int], reader: Reader) -> dict[int, tuple[tuple[Note, ...], int]]:
     """By gap its newest notes, and how many it has."""
     found: Any = (
         GapNote.objects.filter(gap__in=list(gaps))
@@ -143,7 +147,8 @@ def _notes(gaps: Iterable[int]) -> dict[int, tuple[tuple[Note, ...], int]]:
     )
     by_gap: dict[int, tuple[tuple[Note, ...], int]] = {}
     for note in found:
-        author = note.author.get_full_name() or note.author.get_username()
+        known = not isinstance(reader, User) or reader.knows(note.author)
+        author = note.author.shown_name if known else _("unknown")
         before, _n = by_gap.get(note.gap_id, ((), 0))
         by_gap[note.gap_id] = ((*before, Note(text=note.text, author=author, at=note.at)), note.n)
     return by_gap
@@ -151,6 +156,7 @@ def _notes(gaps: Iterable[int]) -> dict[int, tuple[tuple[Note, ...], int]]:
 
 def _outages(
     managers: Collection[int],
+    reader: Reader,
     backup_servers: Collection[int],
     *,
     start: datetime,
@@ -158,7 +164,7 @@ def _outages(
     as_of: datetime,
 ) -> list[Outage]:
     ended = Q(to_at__gt=F("from_at") + OUTAGE_TOLD_AFTER) & Q(to_at__gt=start)
-    rows = CollectorOutage.objects.filter(
+    rows = CollectorOutage.objects.visible_to(reader).filter(
         ended | Q(closed_run=None, from_at__lt=as_of - OUTAGE_TOLD_AFTER),
         enterprise_manager__in=managers,
         from_at__lt=end,
@@ -171,7 +177,7 @@ def _outages(
             backup_server=row.backup_server.name if row.backup_server else "",
             from_at=row.from_at,
             to_at=row.to_at,
-            message=row.message,
+            message=row.message if reader.granted.of(row.enterprise_manager_id, row.backup_server_id) else "",
         )
         for row in rows.select_related("enterprise_manager", "backup_server").order_by("from_at", "pk")
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +55,7 @@ def protected_vms(
     latest: Mapping[int, int | None],
     first_good: Mapping[int, datetime | None],
     backup_servers: Collection[int],
+    whole: Container[int],
     at: datetime,
 ) -> ProtectedVms:
     """By Enterprise Manager (id -> name); `latest`: id -> its latest reading, `first_good`: when one was first good."""
@@ -71,16 +72,19 @@ def protected_vms(
     found = Inventory.objects.in_bulk([pk for pk in latest.values() if pk])
     readings = {one.enterprise_manager_id: one for one in found.values()}
     lines = tuple(
-        _line(name, readings.get(pk), first_good.get(pk), counts.get(pk, 0)) for pk, name in names.items()
+        _line(name, readings.get(pk), first_good.get(pk), counts.get(pk, 0), whole=pk in whole)
+        for pk, name in names.items()
     )
     read = any(line.vms is not None for line in lines)
     return ProtectedVms(lines=lines, distinct=presences.aggregate(n=vms)["n"] if read else None)
 
 
-def _line(name: str, reading: Inventory | None, since_at: datetime | None, vms: int) -> Protected:
+def _line(
+    name: str, reading: Inventory | None, since_at: datetime | None, vms: int, *, whole: bool
+) -> Protected:
     if reading is None:
         return Protected(enterprise_manager=name)
-    good = reading.state == Inventory.State.GOOD
+    good = reading.state == Inventory.State.GOOD and whole
     return Protected(
         enterprise_manager=name,
         vms=vms if since_at else None,

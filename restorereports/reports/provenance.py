@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +81,7 @@ class Source:
     completeness: Completeness
     rows: int
     runs: Runs
+    whole: bool  # whether the report may show figures over all of its backup servers
 
     @property
     def sees_a_part(self) -> bool:
@@ -109,6 +110,7 @@ class Provenance:
 
     sources: tuple[Source, ...]
     total: int
+    sources_whole: int
     runs: Runs
     rows: int
     rest_runs: Runs
@@ -126,6 +128,11 @@ class Provenance:
     @property
     def rest(self) -> int:
         return self.total - len(self.sources)
+
+    @property
+    def whole(self) -> bool:
+        """Whether figures over all backup servers may be shown of each of them."""
+        return self.sources_whole == self.total
 
     @property
     def verdict(self) -> Verdict:
@@ -191,14 +198,17 @@ def provenance(
         raise ValueError("the provenance of a period needs both its ends")
     found = _managers(scope, reader, as_of)
     names = {manager.pk: manager.name for manager in found}
-    answers = _answers(scope, list(names), as_of)
+    servers = scope.servers_for(reader)
+    whole = {pk for pk in names if reader.granted.whole(pk)}
+    answers = _answers(scope, servers, list(names), as_of)
     sources = _sources(
-        found, answers, _runs(list(names), scope.start, min(scope.end, as_of)), rows_per_manager
+        found, answers, _runs(list(names), scope.start, min(scope.end, as_of)), rows_per_manager, whole
     )
-    removed = _removed(names, scope, as_of)
+    removed = _removed(names, servers, scope, as_of)
     return Provenance(
         sources=tuple(sources[:MOST_MANAGERS]),
         total=len(sources),
+        sources_whole=len(whole),
         runs=sum((source.runs for source in sources), Runs()),
         rows=sum(source.rows for source in sources),
         rest_runs=sum((source.runs for source in sources[MOST_MANAGERS:]), Runs()),
@@ -208,17 +218,19 @@ def provenance(
         lacking=lacking(
             answers,
             list(names),
-            backup_servers=scope.backup_servers,
+            reader,
+            backup_servers=servers,
             start=scope.start,
             end=scope.end,
             as_of=as_of,
         ),
-        compared=compared(names, {manager.pk: manager.last_reconciliation for manager in found}),
+        compared=compared(names, {manager.pk: manager.last_reconciliation for manager in found}, whole),
         protected=protected_vms(
             names,
             latest={manager.pk: manager.last_inventory for manager in found},
             first_good={manager.pk: manager.inventory_since for manager in found},
-            backup_servers=scope.backup_servers,
+            backup_servers=servers,
+            whole=whole,
             at=min(scope.end, as_of),
         ),
         protected_at=min(scope.end, as_of),
@@ -259,16 +271,22 @@ def _managers(scope: RestoreSessionScope, reader: Reader, as_of: datetime) -> li
     return list(annotated.order_by("name"))
 
 
-def _answers(scope: RestoreSessionScope, managers: Sequence[int], as_of: datetime) -> Answers:
+def _answers(
+    scope: RestoreSessionScope, servers: Sequence[int], managers: Sequence[int], as_of: datetime
+) -> Answers:
     if scope.start is None or scope.end is None or scope.start >= scope.end:
         nothing = Completeness.of(())
         alone = dict.fromkeys(managers, nothing)
         return Answers(servers={}, enterprise_managers=alone, closed_to={}, overall=nothing)
-    return completeness_in(managers, scope.start, scope.end, backup_servers=scope.backup_servers, as_of=as_of)
+    return completeness_in(managers, scope.start, scope.end, backup_servers=servers, as_of=as_of)
 
 
 def _sources(
-    managers: Sequence[Any], answers: Answers, runs: Mapping[int, Runs], rows: Mapping[int, int]
+    managers: Sequence[Any],
+    answers: Answers,
+    runs: Mapping[int, Runs],
+    rows: Mapping[int, int],
+    whole: Container[int],
 ) -> list[Source]:
     latest = SyncRun.objects.in_bulk([manager.last_good for manager in managers if manager.last_good])
     sources = [
@@ -278,13 +296,16 @@ def _sources(
             answers,
             runs=runs.get(manager.pk, Runs()),
             rows=rows.get(manager.pk, 0),
+            whole=manager.pk in whole,
         )
         for manager in managers
     ]
     return sorted(sources, key=lambda source: (source.completeness.complete, source.name.casefold()))
 
 
-def _source(manager: Any, latest: SyncRun | None, answers: Answers, *, runs: Runs, rows: int) -> Source:
+def _source(
+    manager: Any, latest: SyncRun | None, answers: Answers, *, runs: Runs, rows: int, whole: bool
+) -> Source:
     return Source(
         name=manager.name,
         url=manager.url,
@@ -299,13 +320,14 @@ def _source(manager: Any, latest: SyncRun | None, answers: Answers, *, runs: Run
         plain_http=manager.url.startswith("http://"),
         shown_window=manager.shown_window,
         window_is_cut=manager.window_is_cut,
-        oldest_received_at=manager.oldest_received_at,
+        oldest_received_at=manager.oldest_received_at if whole else None,
         first_good_at=manager.first_good_at,
         last_good_at=latest.started_at if latest else None,
         closed_to=answers.closed_to.get(manager.pk),
         completeness=answers.enterprise_managers[manager.pk],
         rows=rows,
         runs=runs,
+        whole=whole,
     )
 
 
@@ -325,13 +347,15 @@ def _runs(ids: list[int], start: datetime, end: datetime) -> dict[int, Runs]:
     return table
 
 
-def _removed(names: Mapping[int, str], scope: RestoreSessionScope, as_of: datetime) -> list[Removed]:
+def _removed(
+    names: Mapping[int, str], servers: Sequence[int], scope: RestoreSessionScope, as_of: datetime
+) -> list[Removed]:
     """Backup servers that were removed since the period began, the latest first."""
     sources = BackupServerSource.objects.filter(
         enterprise_manager__in=names, removed_at__gt=scope.start, removed_at__lte=as_of
     )
-    if scope.backup_servers:
-        sources = sources.filter(backup_server__in=scope.backup_servers)
+    if servers:
+        sources = sources.filter(backup_server__in=servers)
     found = sources.order_by("-removed_at", "pk").values_list(
         "name", "enterprise_manager__name", "removed_at"
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.utils.translation import gettext as _
 
 from restorereports.models import BackupServer, Reconciliation
 
@@ -103,20 +105,27 @@ def sides(several: Sequence[Compared]) -> Sides:
     )
 
 
-def compared(names: Mapping[int, str], latest: Mapping[int, int | None]) -> tuple[Compared, ...]:
-    """By Enterprise Manager (id -> name), those first that do not equal; `latest`: id -> what to tell of."""
+def compared(
+    names: Mapping[int, str], latest: Mapping[int, int | None], whole: Container[int]
+) -> tuple[Compared, ...]:
+    """By Enterprise Manager (id -> name), those first that do not equal; `latest`: id -> what to tell of.
+
+    Figures are over all backup servers of one: of those that are not in `whole` only the result is told.
+    """
     found = Reconciliation.objects.in_bulk([pk for pk in latest.values() if pk])
     by_manager = {one.enterprise_manager_id: one for one in found.values()}
-    ids = {server for one in found.values() for server, _listed, _held in one.servers if server}
+    ids = {server for one in found.values() for server, *_counts in one.servers if server}
     servers = dict(BackupServer.objects.filter(pk__in=ids).values_list("pk", "name"))
-    every = (
-        _compared(name, by_manager[pk], servers) if pk in by_manager else Compared(enterprise_manager=name)
-        for pk, name in names.items()
-    )
+    every = (_compared(name, by_manager.get(pk), servers, whole=pk in whole) for pk, name in names.items())
     return tuple(sorted(every, key=lambda one: (one.equal, one.enterprise_manager.casefold())))
 
 
-def _compared(name: str, one: Reconciliation, names: Mapping[int, str]) -> Compared:
+def _compared(name: str, one: Reconciliation | None, names: Mapping[int, str], *, whole: bool) -> Compared:
+    if one is None:
+        return Compared(enterprise_manager=name)
+    if not whole:
+        words = _("This is of all its backup servers; the report shows some of them.")
+        return Compared(enterprise_manager=name, state=one.state, at=one.at, error=words)
     rows: Sequence[ServerCompared] = sorted(
         (
             ServerCompared(name=names.get(server or 0, ""), listed=listed, held=held)

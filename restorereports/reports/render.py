@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
-from restorereports.models import SYSTEM, Reader, Report
+from restorereports.models import Act, Reader, Report
 from restorereports.models.snapshot import snapshot
 from restorereports.runlog import log_as
 
@@ -21,6 +21,7 @@ from . import document, pdf
 from .cross_foot import CrossFootError
 from .figures import Figures, gather
 from .files import path_of, save_draft
+from .request import cover, reader_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,16 @@ def render_report(report_id: int, *, as_of: datetime) -> None:
     report = _claim(report_id, as_of)
     if report is None:
         return
-    if report.requested_by is not None and not report.requested_by.is_active:
-        _fail(report, _("The person who asked for it may no longer log in, so nothing was read."))
+    if report.requested_by is not None and not report.requested_by.may(Act.REPORT):
+        _fail(report, _("The person who asked for it may no longer ask for reports, so nothing was read."))
         return
     with log_as(f"report-{report.pk}"):
         began = time.monotonic()
         try:
-            figures = figures_of(report, as_of=as_of)
+            reader = reader_of(report)
+            figures = _figures(report, reader, as_of=as_of)
             made = pdf.make(document.html(report, figures), identifier=str(report))
-            _keep(report, figures, made)
+            _keep(report, reader, figures, made)
         except CrossFootError as failure:
             logger.error("%s was not issued: %s", report, failure)
             _fail(report, str(failure))
@@ -66,9 +68,8 @@ def render_report(report_id: int, *, as_of: datetime) -> None:
             logger.info("%s made in %.1f s, %d pages", report, time.monotonic() - began, made.pages)
 
 
-def figures_of(report: Report, *, as_of: datetime) -> Figures:
+def _figures(report: Report, reader: Reader, *, as_of: datetime) -> Figures:
     """The report's figures out of one frozen view of the database."""
-    reader: Reader = report.requested_by or SYSTEM
     scope = report.restore_session_scope()
     with snapshot():
         return gather(scope=scope, zone=zoneinfo.ZoneInfo(report.zone), as_of=as_of, reader=reader)
@@ -93,7 +94,7 @@ def _ours(report: Report) -> Q:
     return Q(pk=report.pk, status=Report.Status.RENDERING, attempts=report.attempts)
 
 
-def _keep(report: Report, figures: Figures, made: pdf.Made) -> None:
+def _keep(report: Report, reader: Reader, figures: Figures, made: pdf.Made) -> None:
     draft = save_draft(report, made.pdf)
     try:
         with transaction.atomic():
@@ -107,6 +108,7 @@ def _keep(report: Report, figures: Figures, made: pdf.Made) -> None:
                 rows=figures.counts.total,
                 key_figures=dataclasses.asdict(figures.counts),
             ):
+                cover(report, reader)
                 draft.replace(path_of(report))
     finally:
         draft.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from restorereports.models import (
     Outcome,
     Reader,
     RestoreSessionScope,
+    User,
 )
 
 MOST_NAMES = 12
@@ -28,10 +29,14 @@ class Filter:
 
 
 def filters_of(scope: RestoreSessionScope, *, reader: Reader) -> tuple[Filter, ...]:
-    """What narrows the scope beside its period; empty when nothing does."""
+    """What narrows the scope beside its period, first what the person who asks may see; empty when nothing does."""
+    granted = BackupServer.objects.none()
+    if isinstance(reader, User) and not reader.granted.everything:
+        granted = BackupServer.objects.visible_to(reader)
     managers = EnterpriseManager.objects.visible_to(reader).filter(pk__in=scope.enterprise_managers)
     servers = BackupServer.objects.visible_to(reader).filter(pk__in=scope.backup_servers)
     wanted = (
+        (_("Only what was granted"), list(granted.order_by("name", "pk").values_list("name", flat=True))),
         (_("Enterprise Manager"), list(managers.order_by("name").values_list("name", flat=True))),
         (_("Backup server"), list(servers.order_by("name", "pk").values_list("name", flat=True))),
         (_("VM name contains"), [scope.vm] if scope.vm else []),

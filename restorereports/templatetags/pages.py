@@ -26,6 +26,7 @@ from restorereports.models import (
     Report,
     RestoreSession,
     SyncRun,
+    User,
 )
 from restorereports.models.completeness import Completeness, Verdict
 
@@ -382,3 +383,11 @@ def visible(text: str) -> SafeString:
     """A payload as it is, with hidden characters framed; its line breaks and tabs stay."""
     lines = (wording.name_html(line) for line in text.split("\n"))
     return format_html_join("\n", "{}", ((line,) for line in lines))
+
+
+@register.simple_tag(takes_context=True)
+def person(context: dict[str, Any], who: User) -> SafeString:
+    """The name of a person, if whoever looks at the page may know it."""
+    if context["user"].knows(who):
+        return wording.name_html(who.get_username())
+    return format_html('<span class="muted">{}</span>', _("unknown"))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from restorereports.models import Act, User
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 else:
     PersonRequest = HttpRequest
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def only(act: Act) -> Callable[[View], View]:
@@ -30,7 +31,7 @@ def only(act: Act) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.may(act):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count
 
 from restorereports.models import (
+    BackupServer,
     BackupServerSource,
     CollectorOutage,
     EnterpriseManager,
@@ -93,15 +94,17 @@ class Protected:
 
 def servers_of(em: EnterpriseManager, reader: User, *, as_of: datetime, inventory: bool) -> Servers:
     """A fixed number of queries. `inventory`: whether protected VMs were ever read here."""
-    sources = list(em.backup_server_sources.select_related("backup_server").order_by("name", "pk"))
+    visible = BackupServer.objects.visible_to(reader)
+    shown = em.backup_server_sources.filter(backup_server__in=visible)
+    sources = list(shown.select_related("backup_server").order_by("name", "pk"))
     ids = [source.backup_server_id for source in sources]
     names = {source.backup_server_id: source.name for source in sources}
     period = preset_period(DEFAULT_PERIOD, as_of=as_of, zone=reader.zone)
     start = period.start_at if period else as_of - timedelta(days=30)
     sessions = _sessions(ids, reader, start, period.end_at if period else as_of)
-    vms = _protected_vms(em) if inventory else None
+    vms = _protected_vms(em, ids) if inventory else None
     complete = completeness_of(ids, start, as_of) if ids else {}
-    outages = _outages(em, names, as_of)
+    outages = _outages(em, reader, names, as_of)
     of_one = {outage.backup_server: outage for outage in outages}
     rows = [
         ServerRow(
@@ -144,25 +147,26 @@ def _sessions(ids: Collection[int], reader: User, start: datetime, end: datetime
     return found
 
 
-def _protected_vms(em: EnterpriseManager) -> dict[int, int]:
+def _protected_vms(em: EnterpriseManager, ids: Collection[int]) -> dict[int, int]:
     """VMs that have restore points now, by backup server."""
-    open_now = Presence.objects.filter(enterprise_manager=em.pk, to_at=None).order_by()
+    open_now = Presence.objects.filter(
+        enterprise_manager=em.pk, to_at=None, virtual_machine__backup_server__in=ids
+    ).order_by()
     found = open_now.values("virtual_machine__backup_server").annotate(n=Count("pk"))
     return dict(found.values_list("virtual_machine__backup_server", "n"))
 
 
-def _outages(em: EnterpriseManager, names: dict[int, str], as_of: datetime) -> list[Outage]:
+def _outages(em: EnterpriseManager, reader: User, names: dict[int, str], as_of: datetime) -> list[Outage]:
     """What EM's collector does not reach at present; the longest first."""
-    found = CollectorOutage.objects.filter(enterprise_manager=em.pk, closed_run=None).order_by(
-        "from_at", "pk"
-    )
+    visible = CollectorOutage.objects.visible_to(reader)
+    found = visible.filter(enterprise_manager=em.pk, closed_run=None).order_by("from_at", "pk")
     return [
         Outage(
             backup_server=outage.backup_server_id,
             name=names.get(outage.backup_server_id, "") if outage.backup_server_id else "",
             since=outage.from_at,
             long=as_of - outage.from_at > STALE_AFTER,
-            message=outage.message,
+            message=outage.message if reader.granted.of(em.pk, outage.backup_server_id) else "",
         )
         for outage in found
     ]

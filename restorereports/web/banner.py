@@ -38,7 +38,7 @@ def banner_lines(known: list[Health], reader: User, *, as_of: datetime) -> list[
     """At most one query, whatever there is to say."""
     lines = [
         *_dead(known, reader, as_of),
-        *(line for health in known for line in _lines_of(health)),
+        *(line for health in known for line in _lines_of(health, reader)),
     ]
     return sorted(lines, key=lambda line: line.tone != "bad")
 
@@ -70,7 +70,7 @@ def _dead(known: list[Health], reader: User, as_of: datetime) -> Iterator[Line]:
     yield Line(tone="bad", what=f"{what}{since}", means=means)
 
 
-def _lines_of(health: Health) -> Iterator[Line]:
+def _lines_of(health: Health, reader: User) -> Iterator[Line]:
     em = health.enterprise_manager
     name = name_html(em.name)
     page = reverse("enterprisemanager-detail", args=[em.pk])
@@ -93,7 +93,7 @@ def _lines_of(health: Health) -> Iterator[Line]:
             address=page,
             link=look,
         )
-    if em.reconciled == Reconciliation.State.DIFFERENT:
+    if em.reconciled == Reconciliation.State.DIFFERENT and health.whole:
         yield Line(
             tone="warn",
             what=format_html(_("{} is not reconciled."), name),
@@ -101,7 +101,7 @@ def _lines_of(health: Health) -> Iterator[Line]:
             address=f"{page}#reconciliation",
             link=format_html(_("Look at {}’s differences"), name),
         )
-    if em.alert_error is not None:
+    if em.alert_error is not None and reader.granted.everything:  # it names recipients
         yield Line(
             tone="warn",
             what=format_html(_("The alert mail about {} did not go out."), name),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from restorereports.models import EnterpriseManager, RestoreSessionScope
+from restorereports.models import EnterpriseManager, RestoreSessionScope, User
 from restorereports.models.completeness import (
     Cause,
     Completeness,
@@ -77,7 +77,9 @@ def settled(found: Completeness, *, as_of: datetime) -> Completeness:
     return Completeness.of(one for one in found.intervals if not _only_waits(one, as_of))
 
 
-def shown_completeness(scope: RestoreSessionScope, known: list[Health], *, as_of: datetime) -> Shown | None:
+def shown_completeness(
+    scope: RestoreSessionScope, reader: User, known: list[Health], *, as_of: datetime
+) -> Shown | None:
     """Of what a scope covers up to now. None where there is nothing to say: no source, or all in the future."""
     managers = [h.enterprise_manager.pk for h in known]
     managers = [pk for pk in managers if not scope.enterprise_managers or pk in scope.enterprise_managers]
@@ -85,10 +87,11 @@ def shown_completeness(scope: RestoreSessionScope, known: list[Health], *, as_of
     start = scope.start or _oldest(managers) or as_of - timedelta(days=1)
     if not managers or start >= end:
         return None
-    if scope.backup_servers and not scope.enterprise_managers:
-        found = overall(completeness_of(scope.backup_servers, start, end))
+    servers = scope.servers_for(reader)
+    if servers and not scope.enterprise_managers:
+        found = overall(completeness_of(servers, start, end))
     else:
-        found = completeness_in(managers, start, end, backup_servers=scope.backup_servers).overall
+        found = completeness_in(managers, start, end, backup_servers=servers).overall
     intervals = [one for one in found.intervals if scope.start is not None or one.cause != Cause.BEFORE_FIRST]
     waiting = [one for one in intervals if _only_waits(one, as_of)]
     told = [one for one in intervals if one not in waiting]

@@ -35,7 +35,7 @@ class Without:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmptyList:
-    """`reason` is one of no-source, first-sync, never-synced, filters, period."""
+    """`reason` is one of no-grant, no-source, first-sync, never-synced, filters, period."""
 
     reason: str
     known: list[Health]
@@ -57,7 +57,9 @@ def empty_list(
     chosen = filterset.scope.enterprise_managers
     known = [h for h in known if not chosen or h.enterprise_manager.pk in chosen]
     if not known:
-        return EmptyList(reason="no-source", known=known)
+        granted = reader.granted
+        nothing = not granted.everything and not granted.managers
+        return EmptyList(reason="no-grant" if nothing else "no-source", known=known)
     if not RestoreSession.objects.visible_to(reader).exists() and all(
         h.enterprise_manager.last_good_at is None for h in known
     ):

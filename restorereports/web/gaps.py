@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from restorereports.models import Gap, GapNote
+from restorereports.models import Gap, GapNote, User
 
 from .forms.gap import GapNoteForm
 from .health import KnownEnterpriseManager
@@ -35,6 +35,7 @@ class GapRow:
     length: timedelta
     until: datetime
     recoverable: bool
+    told: bool  # whether the reader may see what runs and people say about it
     notes: list[GapNote]
     form: GapNoteForm
 
@@ -82,22 +83,28 @@ class Gaps:
     bar: Bar | None
 
 
-def gaps_of(em: KnownEnterpriseManager, *, as_of: datetime, refused: GapNoteForm | None = None) -> Gaps:
+def gaps_of(
+    em: KnownEnterpriseManager, reader: User, *, as_of: datetime, refused: GapNoteForm | None = None
+) -> Gaps:
     """Two queries however many there are. `refused` is a form that was sent and not taken."""
     growing = ExpressionWrapper(Q(closed_run=None), output_field=BooleanField())
-    found = em.gaps.select_related("backup_server").annotate(is_open=growing)
+    visible = Gap.objects.visible_to(reader).filter(enterprise_manager=em.pk)
+    found = visible.select_related("backup_server").annotate(is_open=growing)
     gaps = list(found.order_by("-is_open", "-from_at", "-pk")[: DRAWN + 1])
     drawn, shown = gaps[:DRAWN], gaps[:ROWS]
     prefetch_related_objects(shown, Prefetch("notes", GapNote.objects.select_related("author")))
     return Gaps(
-        rows=[_row(gap, em, as_of, refused) for gap in shown],
+        rows=[_row(gap, em, reader, as_of, refused) for gap in shown],
         count=len(drawn),
         over=len(gaps) > DRAWN,
         bar=_bar(em, drawn, as_of),
     )
 
 
-def _row(gap: Gap, em: KnownEnterpriseManager, as_of: datetime, refused: GapNoteForm | None) -> GapRow:
+def _row(
+    gap: Gap, em: KnownEnterpriseManager, reader: User, as_of: datetime, refused: GapNoteForm | None
+) -> GapRow:
+    told = reader.granted.of(em.pk, gap.backup_server_id)
     until = gap.from_at + em.window
     return GapRow(
         gap=gap,
@@ -105,7 +112,8 @@ def _row(gap: Gap, em: KnownEnterpriseManager, as_of: datetime, refused: GapNote
         length=gap.length if gap.length is not None else max(as_of - gap.from_at, timedelta()),
         until=until,
         recoverable=until > as_of,
-        notes=list(gap.notes.all()),
+        told=told,
+        notes=list(gap.notes.all()) if told else [],
         form=refused if refused and refused.gap_id == gap.pk else GapNoteForm(gap_id=gap.pk),
     )
 

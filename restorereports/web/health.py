@@ -42,6 +42,7 @@ class Health:
     stale: bool
     age: timedelta | None
     days_left: timedelta | None
+    whole: bool  # whether the reader may see figures over all of its backup servers
 
     @property
     def share_left(self) -> str:
@@ -63,7 +64,9 @@ class Health:
         return self.enterprise_manager.window * 2 / 3
 
 
-def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, running: bool) -> Health:
+def health_of(
+    enterprise_manager: KnownEnterpriseManager, reader: User, *, as_of: datetime, running: bool
+) -> Health:
     """What is known about one; `enterprise_manager` comes from `with_health`."""
     em = enterprise_manager
     # a sync that lies ahead, after a clock was set back, says as little about now as one long ago
@@ -78,6 +81,7 @@ def health_of(enterprise_manager: KnownEnterpriseManager, *, as_of: datetime, ru
         stale=stale,
         age=age,
         days_left=max(em.window - age, timedelta()) if age is not None else None,
+        whole=reader.granted.whole(em.pk),
     )
 
 
@@ -100,7 +104,7 @@ def _state(em: KnownEnterpriseManager, *, running: bool, stale: bool) -> tuple[s
 def healths(reader: User, *, as_of: datetime) -> list[Health]:
     """All that the reader may see, by name; one query however many there are."""
     of_this = {"enterprise_manager": OuterRef("pk")}
-    growing = Gap.objects.growing().filter(**of_this).order_by("from_at")
+    growing = Gap.objects.visible_to(reader).growing().filter(**of_this).order_by("from_at")
     compared = Reconciliation.objects.filter(**of_this).order_by("-pk")
     unsent = Alert.objects.failed().filter(**of_this).order_by("-pk")
     managers: Any = (
@@ -113,4 +117,4 @@ def healths(reader: User, *, as_of: datetime) -> list[Health]:
             alert_error=Subquery(unsent.values("error")[:1]),
         )
     )
-    return [health_of(em, as_of=as_of, running=em.is_syncing) for em in managers]
+    return [health_of(em, reader, as_of=as_of, running=em.is_syncing) for em in managers]

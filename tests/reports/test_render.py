@@ -154,7 +154,7 @@ def test_a_report_of_a_person_who_was_switched_off_says_so_instead_of_zero_rows(
 
     report.refresh_from_db()
     assert report.status == Report.Status.FAILED
-    assert "may no longer log in" in report.error
+    assert "may no longer ask for reports" in report.error
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -42,6 +42,14 @@ def _get(request: PersonRequest, pk: int) -> Any:
     return get_object_or_404(visible.with_health(), pk=pk)
 
 
+def _get_whole(request: PersonRequest, pk: int) -> Any:
+    """404 also for whoever may see some of its backup servers only."""
+    em = _get(request, pk)
+    if not request.user.granted.whole(em.pk):
+        raise Http404
+    return em
+
+
 @require_safe
 def enterprisemanager_list(request: PersonRequest) -> HttpResponse:
     """All of them; what the page shows is what every page's head is made of."""
@@ -72,7 +80,7 @@ def _page(
     comparison = compared(em, request.user, servers.names)
     context = {
         "em": em,
-        "health": health_of(em, as_of=as_of, running=running is not None),
+        "health": health_of(em, request.user, as_of=as_of, running=running is not None),
         "runs": runs,
         "run": running,
         "requested": _requested(em, running),
@@ -88,7 +96,7 @@ def _page(
         "collector": _latest(runs, last_good, "collector"),
         "forgets_at": em.last_good_at + em.window if em.last_good_at else None,
         "count": count_up_to(rows),
-        "gaps": gaps_of(em, as_of=as_of, refused=gap_form),
+        "gaps": gaps_of(em, request.user, as_of=as_of, refused=gap_form),
         "compared": comparison,
         "servers": servers,
         "installation_zone": settings.TIME_ZONE,
@@ -128,7 +136,7 @@ def _result_key(em: EnterpriseManager) -> str:
 @require_safe
 def enterprisemanager_progress(request: PersonRequest, pk: int) -> HttpResponse:
     """The running sync as a fragment; once it has ended the whole page is loaded anew."""
-    em = _get(request, pk)
+    em = _get_whole(request, pk)
     run = em.runs.running().first()
     context = {"em": em, "run": run, "requested": _requested(em, run)}
     response = render(request, "web/parts/progress.html", context)
@@ -194,7 +202,9 @@ def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
 def enterprisemanager_explain(request: PersonRequest, pk: int, gap: int) -> HttpResponse:
     """Add what a person has to say about a gap; what stands there stays."""
     em = _get(request, pk)
-    found = get_object_or_404(Gap, enterprise_manager=em, pk=gap)
+    found = get_object_or_404(Gap.objects.visible_to(request.user), enterprise_manager=em, pk=gap)
+    if not request.user.granted.of(em.pk, found.backup_server_id):
+        raise Http404
     form = GapNoteForm(request.POST, gap_id=found.pk)
     if not form.is_valid():
         return _page(request, em, gap_form=form, status=422)

@@ -86,7 +86,9 @@ class RestoreSessionListView(SingleTableMixin, FilterView):
         count = count_up_to(self.object_list)
         counts = None if count.over else by_outcome(self.object_list)
         known = freshness_of(self.request).known
-        completeness = shown_completeness(self.filterset.scope, known, as_of=self.filterset.as_of)
+        completeness = shown_completeness(
+            self.filterset.scope, self.request.user, known, as_of=self.filterset.as_of
+        )
         return context | {
             "count": count,
             "sum_line": sum_line(counts, self.filterset) if counts and counts.total else None,
