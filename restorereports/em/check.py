@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from restorereports.em.client import EnterpriseManagerClient
-from restorereports.em.connection import Connection
+from restorereports.em.connection import NO_EM_THERE, Connection, serves_no_em
 from restorereports.em.failures import EnterpriseManagerError, TrustError, Unreachable
 from restorereports.em.trust import CertificateFacts, verified_certificate
 from restorereports.em.waiting import call_within, never
@@ -94,7 +94,10 @@ def _resolve(connection: Connection) -> Facts:
         found = []
     if not found:
         raise Unreachable("The host name cannot be resolved.", kind="resolve", sent=False)
-    return {"host": host, "addresses": ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))}
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if any(serves_no_em(address) for address in addresses):
+        raise InvalidUrl(NO_EM_THERE)
+    return {"host": host, "addresses": ", ".join(addresses)}
 
 
 def _connect(connection: Connection) -> Facts:

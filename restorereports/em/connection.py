@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from restorereports.em.failures import InvalidUrl
 
 DEFAULT_PORT = 9398
 EXAMPLE = "https://em.example.test:9398"
+NO_EM_THERE = "No Enterprise Manager answers at a link-local, multicast or unspecified address."
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 
@@ -117,6 +119,8 @@ def _taken_apart(address: str) -> tuple[str, str, int]:
 
 def _host(host: str) -> str:
     """The host in its ASCII form, lower case; raises InvalidUrl."""
+    if serves_no_em(host):
+        raise InvalidUrl(NO_EM_THERE)
     if _is_ipv6(host):
         return str(ipaddress.IPv6Address(host))
     try:
@@ -126,6 +130,23 @@ def _host(host: str) -> str:
     if not _HOST.fullmatch(ascii_host) or len(ascii_host) > 253:
         raise InvalidUrl(f"The host name cannot be used. Type it like {EXAMPLE}.")
     return ascii_host
+
+
+def serves_no_em(host: str) -> bool:
+    """Whether this address, in whichever spelling, is link-local, multicast or unspecified.
+
+    A cloud's metadata service and the like answer there, never Enterprise Manager. False for names.
+    """
+    try:
+        address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_link_local or address.is_multicast or address.is_unspecified
 
 
 def _is_ipv6(host: str) -> bool:

@@ -10,6 +10,7 @@ from restorereports.em.check import Step, check_connection
 from restorereports.em.failures import (
     CertificateChanged,
     CertificateUntrusted,
+    InvalidUrl,
     LogonRefused,
     NotEnterpriseManager,
     Unreachable,
@@ -147,6 +148,18 @@ def test_a_name_that_does_not_resolve_ends_the_check(
     assert keys(steps) == ["resolve"]
     assert isinstance(steps[0].error, Unreachable)
     assert steps[0].error.kind == "resolve"
+
+
+def test_a_name_that_leads_to_a_metadata_service_ends_the_check(
+    monkeypatch: pytest.MonkeyPatch, em: ScriptedServer
+) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 9398))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+
+    steps = list(check_connection(connection_to(em)))
+
+    assert keys(steps) == ["resolve"]
+    assert isinstance(steps[0].error, InvalidUrl)
 
 
 @pytest.mark.parametrize(
