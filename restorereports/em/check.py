@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from restorereports.em.client import EnterpriseManagerClient
 from restorereports.em.connection import NO_EM_THERE, Connection, serves_no_em
-from restorereports.em.failures import EnterpriseManagerError, TrustError, Unreachable
+from restorereports.em.failures import EnterpriseManagerError, InvalidUrl, TrustError, Unreachable
 from restorereports.em.trust import CertificateFacts, verified_certificate
 from restorereports.em.waiting import call_within, never
 
