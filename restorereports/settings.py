@@ -11,6 +11,7 @@ import zoneinfo
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from cryptography.fernet import Fernet, MultiFernet
@@ -114,6 +115,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "restorereports.web.middleware.SignInEndsMiddleware",
+    "restorereports.web.middleware.SecondFactorMiddleware",
     "restorereports.web.middleware.UserTimeZoneMiddleware",
     "restorereports.web.middleware.PrivatePagesMiddleware",
 ]
@@ -235,7 +238,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+SIGN_IN_IDLE = timedelta(
+    minutes=30
+)  # without a request of the person; what a page asks by itself does not count
+SIGN_IN_WHOLE = timedelta(hours=12)
+SESSION_COOKIE_AGE = int(SIGN_IN_WHOLE.total_seconds())
+# Whether a local account needs an authenticator app beside its password.
+SECOND_FACTOR = env.str("SECOND_FACTOR", default="") or ("required" if SECURE_ORIGIN else "optional")
+if SECOND_FACTOR not in {"required", "optional"}:
+    raise ImproperlyConfigured(f"SECOND_FACTOR must be required or optional, not {SECOND_FACTOR!r}.")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_ORIGIN
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
@@ -265,6 +276,41 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+# --- Single sign-on: OpenID Connect ---------------------------------------------------------------------------
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_GROUPS_CLAIM = env.str("OIDC_GROUPS_CLAIM", default="groups")
+OIDC_SCOPE = env.str("OIDC_SCOPE", default="openid profile groups")
+OIDC_NAME = env.str("OIDC_NAME", default="Single sign-on")  # on the button of the log-in page
+OIDC_CA_FILE = env.str("OIDC_CA_FILE", default="")
+_needed = {
+    "OIDC_ISSUER": OIDC_ISSUER,
+    "OIDC_CLIENT_ID": OIDC_CLIENT_ID,
+    "OIDC_CLIENT_SECRET": OIDC_CLIENT_SECRET,
+}
+if any(_needed.values()) and not all(_needed.values()):
+    raise ImproperlyConfigured(
+        f"Single sign-on needs {', '.join(_needed)} together; missing: "
+        f"{', '.join(name for name, value in _needed.items() if not value)}."
+    )
+_issuer = urlsplit(OIDC_ISSUER)
+_issuer_here = _issuer.scheme == "http" and _issuer.hostname in {"127.0.0.1", "localhost", "::1"}
+if OIDC_ISSUER and not (_issuer.hostname and (_issuer.scheme == "https" or _issuer_here)):
+    raise ImproperlyConfigured(
+        f"OIDC_ISSUER must be an https:// address (http:// only on this machine), not {OIDC_ISSUER!r}."
+    )
+if _issuer.query or _issuer.fragment or _issuer.username or _issuer.password:
+    raise ImproperlyConfigured("OIDC_ISSUER must be an address without account, query and fragment.")
+if "openid" not in OIDC_SCOPE.split():
+    raise ImproperlyConfigured(f"OIDC_SCOPE must have the word openid in it, not {OIDC_SCOPE!r}.")
+if not OIDC_GROUPS_CLAIM.strip():
+    raise ImproperlyConfigured("OIDC_GROUPS_CLAIM must name the claim that lists a person's groups.")
+if OIDC_CA_FILE and not Path(OIDC_CA_FILE).is_file():
+    raise ImproperlyConfigured(
+        f"OIDC_CA_FILE must name a file of PEM certificates; {OIDC_CA_FILE!r} is none."
+    )
 
 # --- Language, zone, static files --------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -1,6 +1,5 @@
 """The pages' addresses."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from .views import (
@@ -11,6 +10,8 @@ from .views import (
     report,
     report_schedule,
     restore_session,
+    second_factor,
+    sign_in,
 )
 
 urlpatterns = [
@@ -59,8 +60,15 @@ urlpatterns = [
         name="enterprisemanager-explain",
     ),
     path("account/", account.account, name="account"),
-    path("login/", account.log_in, name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/log-out-everywhere/", account.log_out_everywhere, name="log-out-everywhere"),
+    path("account/second-factor/", second_factor.second_factor_set_up, name="second-factor"),
+    path("account/second-factor/remove/", second_factor.second_factor_remove, name="second-factor-remove"),
+    path("account/recovery-codes/", second_factor.recovery_codes_renew, name="recovery-codes"),
+    path("login/", sign_in.log_in, name="login"),
+    path("login/code/", sign_in.log_in_code, name="login-code"),
+    path("login/openid/", sign_in.log_in_openid, name="login-openid"),
+    path("login/openid/callback/", sign_in.log_in_openid_callback, name="login-openid-callback"),
+    path("logout/", sign_in.log_out, name="logout"),
     path("healthz", monitoring.healthz, name="healthz"),
     path("metrics", monitoring.metrics, name="metrics"),
     path("welcome/<str:token>/", account.welcome, name="welcome"),
