@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from restorereports.audit import COMMAND_LINE
 from restorereports.management.database import bring_up_to_date
 from restorereports.management.progress import Progress
 from restorereports.management.supervisor import (
@@ -29,6 +30,7 @@ from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, ReportSchedule, SyncRun, User
 from restorereports.models.period import month_of
+from restorereports.sign_in.people import EVERYTHING, Sees, add_person
 
 # name -> options of its stand-in; the live interval is the mean time between new restore sessions, in seconds.
 # One account with the least role that works and quick collections, one that may see EM's own collector, too.
@@ -50,6 +52,12 @@ STAND_INS = {
         "role": "Portal Administrator",
     },
 }
+# name -> role, and the one Enterprise Manager whose restore sessions this account sees; without one: everything
+ACCOUNTS = {
+    "administrator": (User.Role.ADMINISTRATOR, ""),
+    "auditor": (User.Role.AUDITOR, ""),
+    "auditor-south": (User.Role.AUDITOR, "em-south"),
+}
 SCHEDULE = "Monthly restore report"
 WAKE_UP = {"WAKE_UP_SECONDS": "5"}
 
@@ -70,6 +78,8 @@ class Command(BaseCommand):
         with Supervisor([]) as supervisor:
             for name in STAND_INS:
                 self._start_stand_in(supervisor, name, state)
+            for name in ACCOUNTS:
+                self._add_person(name, state["accounts"][name])
             supervisor.start(programs[0])
             supervisor.wait_until_listening(port, programs[0], host=settings.BIND)
             self._print_doors(f"http://{settings.BIND}:{port}/", state)
@@ -92,15 +102,22 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"{settings.VAR_DIR} holds data that are not the demo's. Use make demo, or set another VAR_DIR."
                 )
-            draft = path.with_suffix(".part")
-            draft.touch(mode=0o600)
-            draft.write_text(json.dumps(_beginning(), indent=1))
-            draft.replace(path)
+            _keep(_beginning(), path)
         state: dict[str, Any] = json.loads(path.read_text())
-        for role, password in state["accounts"].items():
-            if not User.objects.filter(username=role).exists():
-                User.objects.create_user(role, password=password, role=role, time_zone=settings.TIME_ZONE)
+        if lacking := [name for name in ACCOUNTS if name not in state["accounts"]]:  # of an older version
+            state["accounts"] |= {name: secrets.token_urlsafe(12) for name in lacking}
+            _keep(state, path)
         return state
+
+    def _add_person(self, name: str, password: str) -> None:
+        """Once; nobody where the start was broken off before there is what this one may see."""
+        role, only = ACCOUNTS[name]
+        manager = EnterpriseManager.objects.filter(name=only).first()
+        if User.objects.filter(username=name).exists() or (only and manager is None):
+            return
+        person = User(username=name, role=role, time_zone=settings.TIME_ZONE)
+        sees = Sees(enterprise_managers=frozenset([manager.pk])) if manager else EVERYTHING
+        add_person(person, sees=sees, password=password, actor=COMMAND_LINE)
 
     def _start_stand_in(self, supervisor: Supervisor, name: str, state: dict[str, Any]) -> None:
         port = _free_port()
@@ -163,8 +180,9 @@ class Command(BaseCommand):
 
     def _print_doors(self, address: str, state: dict[str, Any]) -> None:
         lines = [f"Restore Reports runs at {address}"]
-        for role, password in state["accounts"].items():
-            lines.append(f"  {role:<14} password {password}")
+        for name, (_role, only) in ACCOUNTS.items():
+            sees = f"sees {only} only" if only else "sees everything"
+            lines.append(f"  {name:<14} password {state['accounts'][name]}  {sees}")
         lines.append(f"PDF:  {settings.VAR_DIR / 'reports'}")
         lines.append(f"Mail: {os.fspath(getattr(settings, 'EMAIL_FILE_PATH', '')) or 'sent by EMAIL_URL'}")
         lines.append(f"Logs: {settings.VAR_DIR / 'log'}")
@@ -175,9 +193,16 @@ class Command(BaseCommand):
 def _beginning() -> dict[str, Any]:
     return {
         "epoch": timezone.now().isoformat(timespec="seconds"),
-        "accounts": {"administrator": secrets.token_urlsafe(12), "auditor": secrets.token_urlsafe(12)},
+        "accounts": {name: secrets.token_urlsafe(12) for name in ACCOUNTS},
         "secrets": {name: secrets.token_urlsafe(12) for name in STAND_INS},
     }
+
+
+def _keep(state: dict[str, Any], path: Path) -> None:
+    draft = path.with_suffix(".part")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(state, indent=1))
+    draft.replace(path)
 
 
 def _free_port() -> int:
