@@ -1,0 +1,90 @@
+"""What binds the trail's entries: the hash of an entry, the seals, and texts that come back as they were written.
+
+A hash must be the same after a reload from either engine. PostgreSQL stores neither NUL nor lone surrogates and
+keeps JSON as values, so that 1.0 or 1e400 may come back written otherwise: `storable` leaves only what does not
+change on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Final
+
+from django.conf import settings
+
+from restorereports.models import AuditEntry, AuditHead
+
+GENESIS: Final = "0" * 64
+LARGEST_NUMBER: Final = 2**53  # beyond it readers of JSON disagree on what a number is
+_COVERED: Final = (
+    *("number", "action", "via", "person_id", "person_name", "address"),
+    *("object_type", "object_id", "object_name", "enterprise_manager_id", "details"),
+)
+_NUL_SHOWN: Final = "\N{SYMBOL FOR NULL}"
+_UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable_text(text: str) -> str:
+    """The text as both engines keep it: NUL as its picture, a lone surrogate as the replacement character."""
+    text = text.replace("\0", _NUL_SHOWN)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(_UNREADABLE if "\ud800" <= sign <= "\udfff" else sign for sign in text)
+    return text
+
+
+def storable(value: Any) -> Any:
+    """Plain JSON that both engines give back equal: fractions and huge numbers as text, tuples as lists.
+
+    TypeError for what is no plain value: it has no business in the trail.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return storable_text(str(value))
+    if isinstance(value, int):
+        return int(value) if -LARGEST_NUMBER <= value <= LARGEST_NUMBER else hex(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {storable_text(str(name)): storable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(part) for part in value]
+    raise TypeError(f"the audit trail keeps plain values, not {type(value).__name__}")
+
+
+def hash_of(entry: AuditEntry) -> str:
+    """SHA-256 of the entry as canonical JSON, the previous entry's hash in it."""
+    plain = {name: getattr(entry, name) for name in _COVERED}
+    plain |= {"at": entry.at.astimezone(UTC).isoformat(), "previous_hash": entry.previous_hash}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def seal_of_entry(entry: AuditEntry) -> str:
+    return _seal("entry", entry.hash)
+
+
+def seal_of_head(head: AuditHead) -> str:
+    return _seal("head", f"{head.length}:{head.hash}")
+
+
+def is_sealed(entry: AuditEntry) -> bool:
+    return _equal(seal_of_entry(entry), entry.seal)
+
+
+def head_is_sealed(head: AuditHead) -> bool:
+    return _equal(seal_of_head(head), head.seal)
+
+
+def _seal(kind: str, text: str) -> str:
+    return hmac.new(settings.AUDIT_KEY.encode(), f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _equal(seal: str, found: str) -> bool:
+    return hmac.compare_digest(seal.encode(), found.encode("utf-8", "surrogatepass"))
