@@ -2,7 +2,10 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("restorereports.web.urls"))]
+urlpatterns = [
+    path("api/v1/", include(("restorereports.api.urls", "api"))),
+    path("", include("restorereports.web.urls")),
+]
 
 handler400 = "restorereports.web.errors.bad_request"
 handler403 = "restorereports.web.errors.permission_denied"

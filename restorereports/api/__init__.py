@@ -1,1 +1,1 @@
-"""The read-only JSON API for programs; what a person may see, and no more."""
+"""The read-only JSON API for programs, /api/v1/. Knows models, reports' files and sign_in; never web."""
