@@ -169,7 +169,7 @@ def _json(http: OAuth2Session, address: str, **options: Any) -> dict[str, Any]:
     try:
         response = http.request("GET", address, allow_redirects=False, **options)
         found = response.json() if response.status_code == 200 else None
-    except requests.exceptions.JSONDecodeError:
+    except ValueError:  # no JSON
         found = None
     except (requests.RequestException, OSError):
         raise _unreachable() from None
@@ -192,7 +192,7 @@ def _exchange(http: OAuth2Session, metadata: dict[str, Any], code: str, begun: B
         )
     except AuthlibBaseError:
         raise _refusal("token") from None
-    except requests.exceptions.JSONDecodeError:
+    except ValueError:  # no JSON, or none of an object
         token = {}
     except (requests.RequestException, OSError):
         raise _unreachable() from None
