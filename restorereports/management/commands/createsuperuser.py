@@ -1,16 +1,15 @@
 """Stands before Django's command of this name, which would add an administrator past the audit trail."""
 
-import argparse
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.contrib.auth.management.commands import createsuperuser
+from django.core.management.base import CommandError
 
 
-class Command(BaseCommand):
+class Command(createsuperuser.Command):
+    """With its arguments, so that whoever gives them reads the sentence below and not one about arguments."""
+
     help = "Not used here: manage.py add_user NAME --role administrator adds an administrator."
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("ignored", nargs=argparse.REMAINDER)
 
     def handle(self, *args: Any, **options: Any) -> None:
         raise CommandError("Administrators are added by manage.py add_user NAME --role administrator.")
