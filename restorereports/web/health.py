@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Subquery
-from django.utils.translation import gettext as _
 
 from restorereports.models import Alert, EnterpriseManager, Gap, Reconciliation, SyncRun, User
+from restorereports.models.health import HealthState, age_of, is_stale, state_of
 from restorereports.reports.alerts import STALE_AFTER as ALERT_AFTER
-
-STALE_AFTER = timedelta(hours=24)
 
 if TYPE_CHECKING:
 
@@ -69,13 +67,12 @@ def health_of(
 ) -> Health:
     """What is known about one; `enterprise_manager` comes from `with_health`."""
     em = enterprise_manager
-    # a sync that lies ahead, after a clock was set back, says as little about now as one long ago
-    age = abs(as_of - em.last_good_at) if em.last_good_at else None
-    stale = em.is_active and (age > STALE_AFTER if age is not None else as_of - em.created_at > STALE_AFTER)
-    state, tone, icon = _state(em, running=running, stale=stale)
+    age, stale = age_of(em, as_of=as_of), is_stale(em, as_of=as_of)
+    state = state_of(em, as_of=as_of, running=running)
+    tone, icon = _tone_and_icon(state, stale=stale)
     return Health(
         enterprise_manager=em,
-        state=state,
+        state=str(state.label),
         tone=tone,
         icon=icon,
         stale=stale,
@@ -85,20 +82,20 @@ def health_of(
     )
 
 
-def _state(em: KnownEnterpriseManager, *, running: bool, stale: bool) -> tuple[str, str, str]:
-    if em.paused_at:
-        return str(EnterpriseManager.Pause(em.paused_because).label), "bad", "lock"
-    if running:
-        return (_("Syncing") if em.last_good_at else _("First sync running")), "info", "running"
-    if not em.is_active:
-        return _("Switched off"), "none", "exempt"
-    if stale and em.last_good_at:
-        return _("Stale, over 24 h"), "warn", "warn"
-    if em.last_status in (SyncRun.Status.FAILED, SyncRun.Status.DIED, SyncRun.Status.STOPPED):
-        return _("Last sync failed"), "warn", "warn"
-    if em.last_good_at is None:
-        return _("Never synced"), "warn" if stale else "none", "never"
-    return _("Current"), "good", "good"
+def _tone_and_icon(state: HealthState, *, stale: bool) -> tuple[str, str]:
+    if state == HealthState.NEVER_SYNCED:
+        return "warn" if stale else "none", "never"
+    return _SHOWN.get(state, ("bad", "lock"))  # paused: a person has to act
+
+
+_SHOWN = {
+    HealthState.SYNCING: ("info", "running"),
+    HealthState.FIRST_SYNC: ("info", "running"),
+    HealthState.SWITCHED_OFF: ("none", "exempt"),
+    HealthState.STALE: ("warn", "warn"),
+    HealthState.FAILED: ("warn", "warn"),
+    HealthState.CURRENT: ("good", "good"),
+}
 
 
 def healths(reader: User, *, as_of: datetime) -> list[Health]:
