@@ -139,8 +139,8 @@ class _Walk:
             return
         several = _("entries %(first)d to %(last)d were written anew: they bear no seal of this installation")
         words = one if self.unsealed_from == last else several
-        facts = {"first": self.unsealed_from, "last": last}
-        self._fault(self.unsealed_from, words % facts, last_good=self.good_before_unsealed)
+        stretch = {"first": self.unsealed_from, "last": last}
+        self._fault(self.unsealed_from, words % stretch, last_good=self.good_before_unsealed)
         self.unsealed_from = 0
 
     def _compare(self, length: int, hash_here: str) -> None:
@@ -171,8 +171,8 @@ class _Walk:
         words = _("the tail is cut: %(where)s saw %(n)d entries, %(here)d are here")
         for length in sorted(self.anchors):
             for anchor in self.anchors[length]:
-                facts = {"where": anchor.where, "n": length, "here": self.number}
-                self._fault(self.number + 1, words % facts)
+                seen = {"where": anchor.where, "n": length, "here": self.number}
+                self._fault(self.number + 1, words % seen)
 
     def _check_head(self, head: AuditHead | None) -> None:
         after = self.number + 1

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext as _
 
+from restorereports.audit import THE_INSTALLATION, Action, record
 from restorereports.models import Report
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ def sweep(*, as_of: datetime) -> None:
         report.error = _("The PDF was deleted after %(days)d days. Ask for the report again to get one.") % {
             "days": settings.REPORT_KEEP_DAYS
         }
-        report.save(update_fields=["error"])
+        with transaction.atomic():
+            report.save(update_fields=["error"])
+            record(Action.REPORT_DELETED, THE_INSTALLATION, of=report, details={"sha256": report.sha256})
         logger.info("%s: PDF deleted after %d days", report, settings.REPORT_KEEP_DAYS)
     for draft in folder().glob(f"*{DRAFT_SUFFIX}"):
         if draft.stat().st_mtime < (as_of - DRAFT_KEPT).timestamp():

@@ -21,6 +21,7 @@ from django.db.models import F
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from restorereports.audit import THE_INSTALLATION
 from restorereports.models import Delivery, Report, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts, percent
 from restorereports.models.period import Period
@@ -28,6 +29,7 @@ from restorereports.runlog import log_as
 from restorereports.wording import name_text, utc_text
 
 from .files import path_of
+from .on_record import record_mail
 from .render import render_report
 from .request import request_report
 from .schedule import month_started_at
@@ -140,7 +142,9 @@ def _claim(delivery_id: int, as_of: datetime) -> Delivery | None:
     if delivery is None:
         return None
     if delivery.attempts >= MOST_ATTEMPTS:  # the worker of the last try died
-        due.update(status=Delivery.Status.GIVEN_UP, next_try_at=None)
+        with transaction.atomic():
+            if due.update(status=Delivery.Status.GIVEN_UP, next_try_at=None):
+                record_mail(delivery, THE_INSTALLATION, outcome="given up")
         return None
     claimed = due.filter(attempts=delivery.attempts).update(
         status=Delivery.Status.RETRYING,
@@ -159,13 +163,18 @@ def _record_failure(delivery: Delivery, reason: str) -> None:
     delivery.error = reason
     if delivery.attempts >= MOST_ATTEMPTS:
         delivery.status, delivery.next_try_at = Delivery.Status.GIVEN_UP, None
-    delivery.save(update_fields=["error", "status", "next_try_at"])
+    with transaction.atomic():
+        delivery.save(update_fields=["error", "status", "next_try_at"])
+        if delivery.status == Delivery.Status.GIVEN_UP:
+            record_mail(delivery, THE_INSTALLATION, outcome="given up")
 
 
 def _record_sent(delivery: Delivery, refused: list[str], as_of: datetime) -> None:
     delivery.status, delivery.sent_at, delivery.next_try_at = Delivery.Status.SENT, as_of, None
     delivery.error = _("Sent, but the mail server refused: %s.") % ", ".join(refused) if refused else ""
-    delivery.save(update_fields=["status", "sent_at", "next_try_at", "error"])
+    with transaction.atomic():
+        delivery.save(update_fields=["status", "sent_at", "next_try_at", "error"])
+        record_mail(delivery, THE_INSTALLATION, outcome="sent", refused=refused)
     logger.info("mail of %s sent", delivery)
 
 

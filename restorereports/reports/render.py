@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
+from restorereports import audit
 from restorereports.models import Act, Reader, Report
 from restorereports.models.snapshot import snapshot
 from restorereports.runlog import log_as
@@ -54,6 +55,7 @@ def render_report(report_id: int, *, as_of: datetime) -> None:
         began = time.monotonic()
         try:
             reader = reader_of(report)
+            _anchor(report)
             figures = _figures(report, reader, as_of=as_of)
             made = pdf.make(document.html(report, figures), identifier=str(report))
             _keep(report, reader, figures, made)
@@ -73,6 +75,13 @@ def _figures(report: Report, reader: Reader, *, as_of: datetime) -> Figures:
     scope = report.restore_session_scope()
     with snapshot():
         return gather(scope=scope, zone=zoneinfo.ZoneInfo(report.zone), as_of=as_of, reader=reader)
+
+
+def _anchor(report: Report) -> None:
+    """Where the audit trail ends as the figures are taken: what is printed finds a trail that was cut or rebuilt."""
+    end = audit.head()
+    report.audit_length, report.audit_hash = end.length, end.hash
+    Report.objects.filter(_ours(report)).update(audit_length=end.length, audit_hash=end.hash)
 
 
 def _claim(report_id: int, as_of: datetime) -> Report | None:
@@ -96,22 +105,32 @@ def _ours(report: Report) -> Q:
 
 def _keep(report: Report, reader: Reader, figures: Figures, made: pdf.Made) -> None:
     draft = save_draft(report, made.pdf)
+    sha256 = hashlib.sha256(made.pdf).hexdigest()
     try:
         with transaction.atomic():
             if Report.objects.filter(_ours(report)).update(
                 status=Report.Status.READY,
                 as_of=figures.as_of,
                 file_name=document.file_name(report),
-                sha256=hashlib.sha256(made.pdf).hexdigest(),
+                sha256=sha256,
                 size=len(made.pdf),
                 pages=made.pages,
                 rows=figures.counts.total,
                 key_figures=dataclasses.asdict(figures.counts),
             ):
                 cover(report, reader)
+                facts = {"report": str(report), "pages": made.pages, "rows": figures.counts.total}
+                audit.record(
+                    audit.Action.REPORT_MADE, _maker(report), of=report, details=facts | {"sha256": sha256}
+                )
                 draft.replace(path_of(report))
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _maker(report: Report) -> audit.Actor:
+    """The installation makes it, for the person who asked."""
+    return audit.Actor(person=report.requested_by)
 
 
 def _fail(report: Report, reason: str) -> None:

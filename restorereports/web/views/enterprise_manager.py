@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,10 +15,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from restorereports.audit import Action, record
 from restorereports.mirror.certificate import CertificateFacts, certificate_facts
 from restorereports.mirror.check import check_enterprise_manager
+from restorereports.mirror.on_record import changes, facts_of, record_test
 from restorereports.models import Act, EnterpriseManager, Gap, RestoreSession, SyncRun
 from restorereports.models.counts import count_up_to
+from restorereports.sign_in.actor import actor_of
 from restorereports.tasks import start_due_syncs
 
 from ..access import PersonRequest, administrators_only, only
@@ -153,7 +157,10 @@ def enterprisemanager_sync(request: PersonRequest, pk: int) -> HttpResponse:
     if em.paused_at or not em.is_active:
         messages.warning(request, _("No sync was started: it is paused or switched off."))
         return redirect("enterprisemanager-detail", pk)
-    EnterpriseManager.objects.visible_to(request.user).filter(pk=pk).update(sync_requested_at=timezone.now())
+    with transaction.atomic():
+        visible = EnterpriseManager.objects.visible_to(request.user)
+        visible.filter(pk=pk).update(sync_requested_at=timezone.now())
+        record(Action.EM_SYNC_REQUESTED, actor_of(request), of=em)
     wake(start_due_syncs)
     return redirect("enterprisemanager-detail", pk)
 
@@ -166,7 +173,10 @@ def enterprisemanager_resume(request: PersonRequest, pk: int) -> HttpResponse:
     if em.paused_because == EnterpriseManager.Pause.LOGON_REFUSED:
         em.resume()
         em.sync_requested_at = timezone.now()
-        em.save(update_fields=[*_PAUSE, "sync_requested_at"])
+        with transaction.atomic():
+            em.save(update_fields=[*_PAUSE, "sync_requested_at"])
+            resumed = {"resumed_after": EnterpriseManager.Pause.LOGON_REFUSED.value}
+            record(Action.EM_SYNC_REQUESTED, actor_of(request), of=em, details=resumed)
         wake(start_due_syncs)
     return redirect("enterprisemanager-detail", pk)
 
@@ -187,10 +197,13 @@ def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, em, pin_form=form, status=422)
     at = timezone.now()
+    pins = {"pin_sha256": [em.pin_sha256, offered.sha256]}
     em.trust_certificate(offered.pem, offered.sha256, at=at)
     em.offered_pem = ""
     em.sync_requested_at = at
-    em.save(update_fields=[*_TRUST, *_PAUSE, "sync_requested_at"])
+    with transaction.atomic():
+        em.save(update_fields=[*_TRUST, *_PAUSE, "sync_requested_at"])
+        record(Action.PIN_ACCEPTED, actor_of(request), of=em, details=pins)
     request.session.pop(_result_key(em), None)
     wake(start_due_syncs)
     messages.success(request, _("The new certificate is pinned; a sync was asked for."))
@@ -208,7 +221,10 @@ def enterprisemanager_explain(request: PersonRequest, pk: int, gap: int) -> Http
     form = GapNoteForm(request.POST, gap_id=found.pk)
     if not form.is_valid():
         return _page(request, em, gap_form=form, status=422)
-    explain(found, form, request.user, at=timezone.now())
+    with transaction.atomic():
+        explain(found, form, request.user, at=timezone.now())
+        note = {"gap": found.pk, "length": len(form.cleaned_data["text"])}
+        record(Action.NOTE_WRITTEN, actor_of(request), of=em, details=note)
     messages.success(request, _("The explanation is kept."))
     return redirect(f"{reverse('enterprisemanager-detail', args=[pk])}#gap-{found.pk}")
 
@@ -218,14 +234,16 @@ def enterprisemanager_explain(request: PersonRequest, pk: int, gap: int) -> Http
 def enterprisemanager_test(request: PersonRequest, pk: int) -> HttpResponse:
     """Test the connection as it is set up; the page then shows the steps."""
     em = _get(request, pk)
-    keep_result(request, list(check_enterprise_manager(em)), key=_result_key(em))
+    steps = list(check_enterprise_manager(em))
+    record_test(em, steps, actor_of(request))
+    keep_result(request, steps, key=_result_key(em))
     return redirect("enterprisemanager-detail", pk)
 
 
 @administrators_only
 def enterprisemanager_edit(request: PersonRequest, pk: int) -> HttpResponse:
     em = _get(request, pk)
-    shown_name = em.name
+    shown_name, before = em.name, facts_of(em)
     form = EnterpriseManagerEditForm(request.POST or None, instance=em, password_kept=bool(em.password_token))
     if form.is_valid():
         at = timezone.now()
@@ -237,7 +255,10 @@ def enterprisemanager_edit(request: PersonRequest, pk: int) -> HttpResponse:
             if em.paused_because == EnterpriseManager.Pause.CERTIFICATE_CHANGED:
                 em.resume()
         em.sync_requested_at = at
-        em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "sync_requested_at"])
+        with transaction.atomic():
+            em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "sync_requested_at"])
+            if found := changes(before, facts_of(em)):
+                record(Action.EM_CHANGED, actor_of(request), of=em, details=found)
         request.session.pop(_result_key(em), None)
         wake(start_due_syncs)
         messages.success(request, _("Saved."))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from restorereports.mirror.check import check_enterprise_manager
+from restorereports.mirror.on_record import record_added, record_test
 from restorereports.models import EnterpriseManager
+from restorereports.sign_in.actor import actor_of
 from restorereports.tasks import start_due_syncs
 
 from ..access import PersonRequest, administrators_only
@@ -38,7 +41,9 @@ def enterprisemanager_add(request: PersonRequest) -> HttpResponse:
 
 
 def _test(request: PersonRequest, em: EnterpriseManager) -> HttpResponse:
-    keep_result(request, list(check_enterprise_manager(em)))
+    steps = list(check_enterprise_manager(em))
+    record_test(em, steps, actor_of(request))
+    keep_result(request, steps)
     return redirect("enterprisemanager-add-test")
 
 
@@ -89,7 +94,9 @@ def enterprisemanager_save(request: PersonRequest) -> HttpResponse:
     em.pinned_at = at if em.pin_sha256 else None
     if EnterpriseManager.objects.visible_to(request.user).filter(name=em.name).exists():
         return redirect("enterprisemanager-add")  # added meanwhile: the form says that the name is taken
-    em.save()
+    with transaction.atomic():
+        em.save()
+        record_added(em, actor_of(request))
     drop_draft(request)
     wake(start_due_syncs)
     return redirect("enterprisemanager-detail", em.pk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -10,9 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from restorereports.audit import Action, record
 from restorereports.models import Act, Delivery, Report, ReportSchedule
 from restorereports.reports.files import path_of
+from restorereports.reports.on_record import record_request
 from restorereports.reports.request import request_report
+from restorereports.sign_in.actor import actor_of
 from restorereports.tasks import render_report
 
 from ..access import PersonRequest, only
@@ -86,8 +90,11 @@ def report_file(request: PersonRequest, pk: int) -> FileResponse:
     path = path_of(report)
     if report.status != Report.Status.READY or not path.is_file():
         raise Http404
+    file = path.open("rb")
+    if request.method != "HEAD":  # else nothing leaves
+        record(Action.REPORT_DOWNLOADED, actor_of(request), of=report, details={"sha256": report.sha256})
     return FileResponse(
-        path.open("rb"),
+        file,
         as_attachment=True,
         filename=report.file_name or f"{report}.pdf",
         content_type="application/pdf",
@@ -104,13 +111,15 @@ def report_add(request: PersonRequest) -> HttpResponse:
     initial = {"zone": request.user.zone}
     form = ReportForm(request.POST or None, reader=request.user, initial=initial)
     if form.is_valid():
-        report = request_report(
-            scope=form.scope(),
-            zone=form.cleaned_data["zone"],
-            organisation=form.cleaned_data["organisation"],
-            requested_by=request.user,
-            at=timezone.now(),
-        )
+        with transaction.atomic():
+            report = request_report(
+                scope=form.scope(),
+                zone=form.cleaned_data["zone"],
+                organisation=form.cleaned_data["organisation"],
+                requested_by=request.user,
+                at=timezone.now(),
+            )
+            record_request(report, actor_of(request))
         wake(render_report, report.pk)
         return redirect("report-detail", report.pk)
     return render(request, "web/report_add.html", {"form": form, "zones": zone_names()})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import transaction
 from django.db.models import OuterRef, Prefetch, Subquery
-from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,8 +21,10 @@ from django_tables2 import SingleTableMixin
 from restorereports.models import Act, RestoreSession, RestoreSessionSource, SyncRun
 from restorereports.models.counts import by_outcome, count_up_to
 from restorereports.models.keyset import Order, page_of, position_of
+from restorereports.reports.on_record import record_request
 from restorereports.reports.request import request_report
-from restorereports.reports.sessions_csv import stream
+from restorereports.reports.sessions_csv import lines
+from restorereports.sign_in.actor import actor_of
 from restorereports.tasks import render_report
 
 from ..access import PersonRequest, only
@@ -29,6 +32,7 @@ from ..completeness import shown_completeness
 from ..context import freshness_of
 from ..empty import empty_list
 from ..errors import refusal
+from ..exported import export
 from ..filters import RestoreSessionFilter
 from ..history import history_of, last_seen_at
 from ..paging import DEFAULT_SORT, SIZES, AddressUnreadable, ListPage, read_page
@@ -148,17 +152,18 @@ def _scope_or_refusal(request: PersonRequest, *, as_of: datetime) -> Any:
 
 
 @require_safe
-def restoresession_csv(request: PersonRequest) -> HttpResponse | StreamingHttpResponse:
+def restoresession_csv(request: PersonRequest) -> HttpResponseBase:
     """The current filter as CSV, all rows, streamed."""
     as_of = timezone.now()
     scope, refused = _scope_or_refusal(request, as_of=as_of)
     if refused:
         return refused
-    lines: Iterator[str] = stream(scope, reader=request.user, spreadsheet_safe=True)
-    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    name = f"restore-sessions-{as_of:%Y%m%dT%H%M%SZ}.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return export(
+        request,
+        lines(scope, reader=request.user, spreadsheet_safe=True),
+        file_name=f"restore-sessions-{as_of:%Y%m%dT%H%M%SZ}.csv",
+        what={"format": "csv", "of": "restore sessions", "filter": scope.as_json()},
+    )
 
 
 @require_POST
@@ -169,13 +174,15 @@ def restoresession_pdf(request: PersonRequest) -> HttpResponse:
     scope, refused = _scope_or_refusal(request, as_of=as_of)
     if refused:
         return refused
-    report = request_report(
-        scope=bounded(scope, request.user, as_of=as_of),
-        zone=request.user.zone,
-        organisation="",
-        requested_by=request.user,
-        at=as_of,
-    )
+    with transaction.atomic():
+        report = request_report(
+            scope=bounded(scope, request.user, as_of=as_of),
+            zone=request.user.zone,
+            organisation="",
+            requested_by=request.user,
+            at=as_of,
+        )
+        record_request(report, actor_of(request))
     wake(render_report, report.pk)
     return redirect("report-detail", report.pk)
 
