@@ -29,7 +29,7 @@ def edit(user: User) -> str:
 
 def link_in(page: Any) -> str:
     """The path of the one-time link that the page shows."""
-    found = re.findall(r'value="http://testserver(/link/[^"]+)"', page.content.decode())
+    found = re.findall(r">http://testserver(/link/[^<]+)<", page.content.decode())
     assert len(found) == 1
     return str(found[0])
 

@@ -21,7 +21,11 @@ class AddPersonForm(SeesForm, forms.ModelForm):
     class Meta:
         model = User
         fields = ["username", "first_name", "email", "role"]
-        labels = {"username": gettext_lazy("User name"), "first_name": gettext_lazy("Full name")}
+        labels = {
+            "username": gettext_lazy("User name"),
+            "first_name": gettext_lazy("Full name"),
+            "email": gettext_lazy("E-mail"),
+        }
         help_texts = {"username": gettext_lazy("For the log-in: letters, digits and @ . + - _")}
         widgets = {
             "username": forms.TextInput(
@@ -74,4 +78,6 @@ class LinkForm(SetPasswordForm):
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(user, *args, **kwargs)
+        self.fields["new_password2"].label = _("New password again")
+        self.fields["new_password2"].help_text = ""
         self.fields["new_password1"].help_text = _("At least 12 characters; none that everybody knows.")
