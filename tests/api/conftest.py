@@ -102,9 +102,10 @@ def world(db: None) -> World:
     beside = make_backup_server(shared, name=f"vbr-{MARK}-beside")
     elsewhere = make_backup_server(foreign, name=f"vbr-{MARK}-elsewhere", uid=f"urn:{MARK}:server")
     for em in (shared, foreign):
-        make_full_run(em, started_at=NOW - timedelta(hours=1))
         make_gap(em, NOW - timedelta(days=9), to_at=NOW - timedelta(days=8), detail=f"{MARK}: refused")
     make_gap(shared, NOW - timedelta(days=7), to_at=NOW - timedelta(days=6), backup_server=beside)
+    for em in (shared, foreign):
+        make_full_run(em, started_at=NOW - timedelta(hours=1))
     for hours in range(7):
         _session(server, shared, hours, f"payroll-{hours}", "FileLevelRestore")
         _session(beside, shared, hours, f"{MARK}-beside-{hours}", f"{MARK}Type")
