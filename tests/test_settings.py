@@ -84,6 +84,11 @@ def test_many_processes_that_start_at_once_agree_on_the_keys(tmp_path) -> None:
         ("LOG_LEVEL", "LOUD"),
         ("CREDENTIALS_KEY", "short"),
         ("DATABASE_URL", "mysql://localhost/x"),
+        ("SECOND_FACTOR", "maybe"),
+        ("OIDC_SCOPE", "profile"),
+        ("OIDC_GROUPS_CLAIM", " "),
+        ("OIDC_CA_FILE", "/nowhere.pem"),
+        ("OIDC_CLIENT_ID", "alone"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_variable(tmp_path, name: str, value: str) -> None:
@@ -111,3 +116,55 @@ def test_cookies_are_secure_as_soon_as_anything_but_loopback_is_served(tmp_path)
     assert load(tmp_path, secure).stdout.strip() == "False False False"
     assert load(tmp_path, secure, ALLOWED_HOSTS="reports.example.test").stdout.strip() == "True True False"
     assert load(tmp_path, secure, TRUSTED_PROXY="127.0.0.1").stdout.strip() == "True True True"
+
+
+SIGN_ON = {"OIDC_CLIENT_ID": "restore-reports", "OIDC_CLIENT_SECRET": "secret"}
+
+
+@pytest.mark.parametrize("missing", ["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
+def test_single_sign_on_is_set_up_wholly_or_not_at_all(tmp_path, missing: str) -> None:
+    given = SIGN_ON | {"OIDC_ISSUER": "https://id.example.test"}
+    given.pop(missing)
+
+    result = load(tmp_path, **given)
+
+    assert result.returncode != 0
+    assert f"missing: {missing}." in result.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "http://id.example.test",
+        "id.example.test",
+        "https://",
+        "file:///etc/passwd",
+        "https://id.example.test/?a=b",
+        "https://user:password@id.example.test",
+    ],
+)
+def test_an_issuer_without_tls_or_with_more_than_an_address_stops_the_start(tmp_path, issuer: str) -> None:
+    result = load(tmp_path, OIDC_ISSUER=issuer, **SIGN_ON)
+
+    assert result.returncode != 0
+    last = result.stderr.strip().splitlines()[-1]
+    assert "OIDC_ISSUER" in last
+    assert "secret" not in last
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://id.example.test/realm", "http://127.0.0.1:9400", "http://localhost:9"]
+)
+def test_an_issuer_under_tls_or_on_this_machine_is_taken(tmp_path, issuer: str) -> None:
+    assert load(tmp_path, "settings.OIDC_ISSUER", OIDC_ISSUER=issuer, **SIGN_ON).stdout.strip() == issuer
+
+
+def test_the_second_factor_is_required_as_soon_as_anything_but_loopback_is_served(tmp_path) -> None:
+    asked = "settings.SECOND_FACTOR"
+
+    assert load(tmp_path, asked).stdout.strip() == "optional"
+    assert load(tmp_path, asked, SECOND_FACTOR="required").stdout.strip() == "required"
+    assert load(tmp_path, asked, ALLOWED_HOSTS="reports.example.test").stdout.strip() == "required"
+    assert load(tmp_path, asked, TRUSTED_PROXY="127.0.0.1").stdout.strip() == "required"
+    served = {"TRUSTED_PROXY": "127.0.0.1", "SECOND_FACTOR": "optional"}
+    assert load(tmp_path, asked, **served).stdout.strip() == "optional"

@@ -104,13 +104,15 @@ def begin(redirect_uri: str) -> tuple[str, Begun]:
 
 def finish(answer: Mapping[str, str], begun: Begun, *, redirect_uri: str, at: datetime) -> Claims:
     """The claims behind the answer that the browser brought back. ProviderError says why there are none."""
-    if not constant_time_compare(answer.get("state", ""), begun.state):
+    refused = "error" in answer
+    # Some providers leave the state out when they refuse; that lets nobody in, so that it may be said.
+    if not constant_time_compare(answer.get("state", begun.state if refused else ""), begun.state):
         raise UnexpectedAnswer(_("The answer does not belong to this log-in. Begin again."))
     if answer.get("iss", settings.OIDC_ISSUER) != settings.OIDC_ISSUER:
         raise UnexpectedAnswer(
             _("The answer comes from another identity provider than this log-in began with.")
         )
-    if "error" in answer:
+    if refused:
         known = answer["error"] if answer["error"] in KNOWN_ERRORS else "unknown"
         raise _refusal(known)
     with _session(redirect_uri) as http:

@@ -228,6 +228,10 @@ def test_the_providers_error_is_one_sentence_of_ours(
         finish(begun, error=error, error_description="<b>call 555-0100</b>")
     assert refused.value.code == code
     assert "555" not in str(refused.value)
+    with pytest.raises(RefusedByProvider, match=sentence):  # as of a provider that leaves the state out
+        provider.finish({"error": error}, begun, redirect_uri=BACK, at=timezone.now())
+    with pytest.raises(UnexpectedAnswer):
+        finish(begun, error=error, state="of another")
 
 
 def test_a_code_that_the_provider_does_not_take_is_refused(identity_provider: LyingProvider) -> None:

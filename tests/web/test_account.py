@@ -6,7 +6,8 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from restorereports.models import User
+from restorereports.models import AuditEntry, User
+from restorereports.models.account import SYSTEM
 from restorereports.web.first_run import first_administrator_path
 from tests.factories import PASSWORD, make_user
 
@@ -83,6 +84,13 @@ def test_the_first_administrator_goes_on_to_add_an_enterprise_manager(client: Cl
     user = User.objects.get()
     assert (user.username, user.is_administrator, user.zone) == ("a.muster", True, "Europe/Berlin")
     assert client.get(response.url).status_code == 200
+    added, logged_in = AuditEntry.objects.visible_to(SYSTEM).order_by("number")
+    assert (added.action, added.object_name, added.details["by"]) == (
+        "person_added",
+        "a.muster",
+        "first link",
+    )
+    assert (logged_in.action, logged_in.details) == ("logged_in", {"method": "password"})
     assert "works once" in Client().get(path).content.decode()
     assert Client().post(path, FIRST | {"username": "eve"}).status_code == 404
 

@@ -132,6 +132,8 @@ def log_in_openid_callback(request: HttpRequest) -> HttpResponse:
     _or_404()
     at = timezone.now()
     began: dict[str, Any] = request.session.pop(_STATE, {})
+    if began:
+        request.session.save()  # at once: with an error of 500 and more nothing would be saved
     if not 0 <= at.timestamp() - began.get("at", 0) < _ANSWER_WITHIN:
         sentence = _("This log-in took too long, or began in another window. Begin again.")
         return _refused(request, sentence, status=400)
