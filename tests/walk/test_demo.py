@@ -61,6 +61,11 @@ def test_the_demo_lives_ends_and_goes_on(installation: Installation) -> None:
     accounts = json.loads((installation.folder / "demo.json").read_text())["accounts"]
     assert all(password in printed for password in accounts.values())
     http = log_in(address, "auditor", accounts["auditor"])
+    shown = f"{address}/enterprise-managers/"
+    scoped = log_in(address, "auditor-south", accounts["auditor-south"]).get(shown, timeout=60).text
+    assert "em-south" in scoped
+    assert "em-north" not in scoped
+    assert "em-north" in http.get(shown, timeout=60).text
     first = newest(http, address)
     began = time.monotonic()
     wait_for(lambda: newest(http, address) != first, "a new restore session on the page", seconds=75)
