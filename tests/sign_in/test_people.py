@@ -73,7 +73,7 @@ def test_a_person_is_added_with_grants_and_an_entry_that_names_them(db: None) ->
         )
     ]
     assert AuditEntry.objects.get().via == "command"
-    assert faults() == []
+    assert not faults()
 
 
 def test_everything_stands_alone_and_administrators_need_no_grant(db: None) -> None:
@@ -253,7 +253,7 @@ def test_two_administrators_who_demote_each_other_leave_one(transactional_db: No
     assert [type(failure) for failure in failures] == [LastAdministrator]
     assert User.objects.break_glass().count() == 1
     assert [action for action, _details in entries()] == ["person_changed"]
-    assert faults() == []
+    assert not faults()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -291,7 +291,7 @@ def test_many_changes_at_once_stand_in_no_deadlock_and_leave_an_unbroken_trail(
 
     assert [type(failure) for failure in failures] == [LastAdministrator]
     assert User.objects.break_glass().count() == 1
-    assert faults() == []
+    assert not faults()
 
 
 def test_the_factories_password_is_not_in_the_trail(db: None) -> None:
