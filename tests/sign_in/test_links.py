@@ -77,6 +77,17 @@ def test_the_link_is_written_nowhere(client: Client, person: User, caplog: pytes
     assert NEW not in str(list(AuditEntry.objects.values())) + caplog.text
 
 
+def test_a_browser_that_keeps_no_cookies_uses_it_and_the_log_does_not_learn_it(
+    person: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A form refused for want of a cookie would put the address, which still opens, into the log."""
+    path = make_link(person, actor=COMMAND_LINE)
+
+    assert Client(enforce_csrf_checks=True).post(path, TWICE).status_code == 302
+
+    assert path not in caplog.text
+
+
 def test_looking_does_not_use_it_up_and_a_refused_password_neither(client: Client, person: User) -> None:
     path = make_link(person, actor=COMMAND_LINE)
 
