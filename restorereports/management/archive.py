@@ -114,7 +114,12 @@ def _fill(
             made_at=at, version=VERSION, engine=connection.vendor, migrations=migrations, members=members
         )
         text = manifest.as_json()
-        keys = Keys(settings.SECRET_KEY, tuple(settings.CREDENTIALS_KEYS), hashlib.sha256(text).hexdigest())
+        keys = Keys(
+            settings.SECRET_KEY,
+            tuple(settings.CREDENTIALS_KEYS),
+            hashlib.sha256(text).hexdigest(),
+            settings.AUDIT_KEY,
+        )
         _add(tar, MANIFEST, io.BytesIO(text), at=at)
         _add(tar, KEYS, io.BytesIO(seal(keys, passphrase)), at=at)
     return manifest

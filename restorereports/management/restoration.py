@@ -74,6 +74,12 @@ def refuse_missing_key(keys: Keys) -> None:
             "Unset CREDENTIALS_KEY (the archive's key then goes into VAR_DIR), or set it to the value it had when "
             "the backup was made. Nothing was changed."
         )
+    if keys.audit_key and os.environ.get("AUDIT_KEY", keys.audit_key) != keys.audit_key:
+        raise CommandError(
+            "AUDIT_KEY in the environment is not the one that the audit trail in this archive is sealed with. Unset "
+            "AUDIT_KEY (the archive's key then goes into VAR_DIR), or set it to the value it had when the backup was "
+            "made. Nothing was changed."
+        )
 
 
 def put_in_place(archive: Archive, keys: Keys, *, at: datetime) -> Kept:
@@ -86,6 +92,7 @@ def put_in_place(archive: Archive, keys: Keys, *, at: datetime) -> Kept:
         kept_reports = _keep_reports(archive, at=at)
         with _added(drafts), _readable_by_both(keys):
             kept = database.replace_by(staged, at=at)
+            _take_audit_key(keys, at=at)
         for place, draft in drafts.items():
             if draft.exists():
                 draft.replace(place)
@@ -135,6 +142,19 @@ def _readable_by_both(keys: Keys) -> Iterator[None]:
     except BaseException:
         _write_key("CREDENTIALS_KEY", ",".join(settings.CREDENTIALS_KEYS))
         raise
+
+
+def _take_audit_key(keys: Keys, *, at: datetime) -> None:
+    """The archive's trail goes on under its own key; the present one is kept beside the database that it sealed."""
+    if not keys.audit_key or keys.audit_key == settings.AUDIT_KEY:
+        return
+    if not os.environ.get("AUDIT_KEY"):
+        present = Path(settings.VAR_DIR) / "audit_key"
+        if present.exists():
+            kept = Path(settings.VAR_DIR) / "backups" / f"before-restore-{at:%Y%m%dT%H%M%SZ}-audit_key"
+            database.copy_file(present, kept)
+    _write_key("AUDIT_KEY", keys.audit_key)
+    settings.AUDIT_KEY = keys.audit_key  # what this process records from now on goes on in the restored trail
 
 
 def _keep_reports(archive: Archive, *, at: datetime) -> Path | None:

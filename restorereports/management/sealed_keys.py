@@ -36,6 +36,7 @@ class Keys:
     secret_key: str
     credentials_keys: tuple[str, ...]
     manifest_sha256: str
+    audit_key: str = ""  # archives made before there was a trail have none
 
 
 def seal(keys: Keys, passphrase: str) -> bytes:
@@ -58,7 +59,12 @@ def unseal(text: bytes, passphrase: str) -> Keys:
         if any(not 1 <= cost[name] <= most for name, most in _MOST.items()):
             raise SealBroken
         plain = json.loads(AESGCM(_stretched(passphrase, salt, cost)).decrypt(nonce, sealed, _CONTEXT))
-        keys = Keys(plain["secret_key"], tuple(plain["credentials_keys"]), plain["manifest_sha256"])
+        keys = Keys(
+            plain["secret_key"],
+            tuple(plain["credentials_keys"]),
+            plain["manifest_sha256"],
+            str(plain.get("audit_key", "")),
+        )
         for key in keys.credentials_keys:
             Fernet(key)
     except (InvalidTag, ValueError, KeyError, TypeError):

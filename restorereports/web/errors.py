@@ -8,6 +8,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from .refused import record_refusal
+
 logger = logging.getLogger(__name__)
 
 
@@ -21,6 +23,8 @@ def refusal(request: HttpRequest, sentence: str, *, back: str = "") -> HttpRespo
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Goes on record: somebody was refused what his role does not allow."""
+    record_refusal(request)
     return render(request, "web/error_403.html", status=403)
 
 

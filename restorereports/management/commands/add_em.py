@@ -10,10 +10,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils import timezone
 
+from restorereports.audit import COMMAND_LINE
 from restorereports.mirror.address import normalise_url
 from restorereports.mirror.certificate import normalise_fingerprint, validate_ca_pem
+from restorereports.mirror.on_record import record_added
 from restorereports.models import EnterpriseManager
 
 
@@ -76,7 +79,9 @@ class Command(BaseCommand):
             enterprise_manager.full_clean()
         except ValidationError as refused:
             raise CommandError(" ".join(refused.messages)) from None
-        enterprise_manager.save()
+        with transaction.atomic():
+            enterprise_manager.save()
+            record_added(enterprise_manager, COMMAND_LINE)
         self.stdout.write(f"Added {enterprise_manager.name} at {enterprise_manager.url}/api.")
         self.stdout.write(f"Test it: manage.py check_em {enterprise_manager.name}")
 

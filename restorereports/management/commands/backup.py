@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from restorereports.audit import COMMAND_LINE, Action, record
 from restorereports.management import archive, database
 from restorereports.management.sealed_keys import ask_passphrase
 
@@ -37,8 +39,15 @@ class Command(BaseCommand):
                 f"The backup was not made: {failure.filename or path}: {failure.strerror}."
             ) from None
         size = path.stat().st_size
+        _record(manifest, path.name, size)
         self.stdout.write(
             f"{path}: {database.ENGINES[manifest.engine]} database and {len(manifest.reports):,} PDF reports as of "
             f"{manifest.made_at:%Y-%m-%d %H:%M:%S} UTC, {size:,} bytes"
         )
         self.stdout.write("Keep the passphrase apart from it: without it the archive cannot be restored.")
+
+
+def _record(manifest: archive.Manifest, file_name: str, size: int) -> None:
+    sha256 = hashlib.sha256(manifest.as_json()).hexdigest()
+    details = {"made_at": manifest.made_at.isoformat(), "bytes": size, "manifest_sha256": sha256}
+    record(Action.BACKED_UP, COMMAND_LINE, name=file_name, details=details)

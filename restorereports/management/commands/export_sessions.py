@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from restorereports.audit import COMMAND_LINE, Action, record
 from restorereports.management import asked
 from restorereports.models import SYSTEM, RestoreSessionScope
 from restorereports.models.snapshot import snapshot
@@ -55,40 +57,69 @@ class Command(BaseCommand):
             states=asked.states(options["state"]),
             job_types=asked.job_types(options["type"]),
         )
-        with snapshot():
-            text = lines(scope, reader=SYSTEM, spreadsheet_safe=options["spreadsheet_safe"])
-            rows = _print(text) if options["output"] == "-" else _save(text, Path(options["output"]))
-        self.stderr.write(f"{rows:,} rows")
+        written = self._export(scope, options["output"], spreadsheet_safe=options["spreadsheet_safe"])
+        self.stderr.write(f"{written.rows:,} rows")
+
+    def _export(self, scope: RestoreSessionScope, output: str, *, spreadsheet_safe: bool) -> _Written:
+        """On record before the first byte and, whatever comes between, after the last one."""
+        name = "standard output" if output == "-" else Path(output).name
+        asked_for = {"format": "csv", "of": "restore sessions", "filter": scope.as_json()}
+        begun = record(Action.EXPORT_BEGUN, COMMAND_LINE, name=name, details=asked_for)
+        written = _Written()
+        try:
+            with snapshot():
+                text = lines(scope, reader=SYSTEM, spreadsheet_safe=spreadsheet_safe)
+                if output == "-":
+                    _print(text, written)
+                else:
+                    _save(text, Path(output), written)
+            written.complete = True
+        finally:
+            facts: dict[str, Any] = {"begun_as": begun.number, "rows": written.rows, "complete": written.complete}
+            facts |= {"sha256": written.sha256.hexdigest()}
+            record(Action.EXPORT_ENDED, COMMAND_LINE, name=name, details=facts)
+        return written
 
 
-def _print(text: Iterator[str]) -> int:
+class _Written:
+    """What has gone out so far: rows without the header, and the hash of every byte."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+        self.lines = 0
+        self.complete = False
+
+    @property
+    def rows(self) -> int:
+        return max(self.lines - 1, 0)
+
+
+def _print(text: Iterator[str], written: _Written) -> None:
     """To standard output; a reader that has enough (head) ends it quietly."""
     try:
-        rows = _write(text, sys.stdout.buffer)
+        _write(text, sys.stdout.buffer, written)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
         raise SystemExit(0) from None
-    return rows
 
 
-def _save(text: Iterator[str], path: Path) -> int:
+def _save(text: Iterator[str], path: Path, written: _Written) -> None:
     """Whole or not at all: written beside the target, then moved onto it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with draft.open("wb") as file:
-            rows = _write(text, file)
+            _write(text, file, written)
         draft.replace(path)
     except OSError as failure:
         raise CommandError(f"{path} cannot be written: {failure.strerror}.") from None
     finally:
         draft.unlink(missing_ok=True)
-    return rows
 
 
-def _write(text: Iterator[str], file: BinaryIO) -> int:
-    rows = -1  # the header is no row
+def _write(text: Iterator[str], file: BinaryIO, written: _Written) -> None:
     for line in text:
-        file.write(line.encode())
-        rows += 1
-    return rows
+        octets = line.encode()
+        file.write(octets)
+        written.sha256.update(octets)
+        written.lines += 1

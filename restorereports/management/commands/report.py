@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils import timezone
 
+from restorereports.audit import COMMAND_LINE
 from restorereports.management import asked
 from restorereports.models import Report, RestoreSessionScope
 from restorereports.models.period import PeriodUnreadable, named_period
 from restorereports.reports.files import path_of
+from restorereports.reports.on_record import record_request
 from restorereports.reports.render import render_report
 from restorereports.reports.request import request_report
 
@@ -43,13 +46,15 @@ class Command(BaseCommand):
         if not path.parent.is_dir():
             raise CommandError(f"There is no folder {path.parent} to write {path.name} into.")
         now = timezone.now()
-        report = request_report(
-            scope=scope,
-            zone=options["zone"],
-            organisation=options["organisation"],
-            requested_by=None,
-            at=now,
-        )
+        with transaction.atomic():
+            report = request_report(
+                scope=scope,
+                zone=options["zone"],
+                organisation=options["organisation"],
+                requested_by=None,
+                at=now,
+            )
+            record_request(report, COMMAND_LINE)
         render_report(report.pk, as_of=now)
         report.refresh_from_db()
         if report.status != Report.Status.READY:
@@ -59,6 +64,7 @@ class Command(BaseCommand):
         _copy(report, path)
         self.stdout.write(f"{path}: {report}, {report.pages} pages, {report.rows:,} rows")
         self.stdout.write(f"SHA-256 {report.sha256}")
+        self.stdout.write(f"Audit trail {report.audit_length}:{report.audit_hash}")
 
 
 def _period(options: dict[str, Any]) -> tuple[datetime, datetime]:

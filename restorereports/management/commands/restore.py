@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 
+from restorereports.audit import COMMAND_LINE, Action, head, record
 from restorereports.management import database
 from restorereports.management.archive import Archive, Manifest
 from restorereports.management.restoration import (
@@ -44,8 +46,10 @@ class Command(BaseCommand):
                 keys = self._checked(archive, options["passphrase_env"])
                 if not options["yes"]:
                     _confirm(archive.manifest)
+                before = _trail_before()
                 kept = put_in_place(archive, keys, at=at)
                 migrated = database.bring_up_to_date(at=at)
+                _record(archive.manifest, path.name, before)
         except OSError as failure:
             raise CommandError(
                 f"{failure.filename or path}: {failure.strerror}. The database was not replaced."
@@ -61,6 +65,20 @@ class Command(BaseCommand):
         database.refuse_other_users()
         archive.verify()
         return keys
+
+
+def _trail_before() -> dict[str, Any] | None:
+    """Where the audit trail stood that is about to be replaced; None where there was none, or none that can be read."""
+    try:
+        return head().as_json()
+    except DatabaseError:
+        return None
+
+
+def _record(manifest: Manifest, file_name: str, before: dict[str, Any] | None) -> None:
+    """The first new entry of the restored trail names the one that it took the place of."""
+    details = {"made_at": manifest.made_at.isoformat(), "version": manifest.version, "trail_before": before}
+    record(Action.RESTORED, COMMAND_LINE, name=file_name, details=details)
 
 
 def _confirm(manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from restorereports.audit import COMMAND_LINE, Action, record
 from restorereports.models import EnterpriseManager, credential
 
 
@@ -21,4 +22,5 @@ class Command(BaseCommand):
                 raise CommandError(f"{enterprise_manager.name}: {failure} Nothing was changed.") from None
             enterprise_manager.save(update_fields=["password_token"])
             rotated += 1
+        record(Action.KEYS_ROTATED, COMMAND_LINE, details={"passwords": rotated})
         self.stdout.write(f"{rotated} password(s) are now under the first key.")

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from restorereports.audit import COMMAND_LINE, Action, record
 from restorereports.management.chosen import enterprise_managers
 from restorereports.management.progress import Progress
 from restorereports.mirror.lock import AlreadyRunning, CannotStart
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         name = enterprise_manager.name
         with Progress(name, self.stdout) as progress:
             try:
+                record(Action.EM_SYNC_REQUESTED, COMMAND_LINE, of=enterprise_manager, details={"full": full})
                 run = self._when_free(enterprise_manager, full=full, stop=stop, progress=progress)
             except CannotStart as reason:
                 self.stdout.write(str(reason))
