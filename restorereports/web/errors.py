@@ -39,5 +39,6 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500 without database, session or context processors, any of which may be what failed."""
     error_id = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
-    logger.error("error id %s: %s %s", error_id, request.method, request.path)
+    route = request.resolver_match.route if request.resolver_match else ""  # the path itself may hold a token
+    logger.error("error id %s: %s /%s", error_id, request.method, route)
     return HttpResponse(render_to_string("web/error_500.html", {"error_id": error_id}), status=500)

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from restorereports.models import User
+from restorereports.sign_in.lasting import begin
 from tests.factories import make_user
 
 NOW = timezone.now()
@@ -46,15 +47,21 @@ def administrator(db: None) -> User:
 @pytest.fixture
 def page(client: Client, auditor: User) -> Client:
     """A browser in which an auditor is logged in."""
-    client.force_login(auditor)
-    return client
+    return logged_in(client, auditor)
 
 
 @pytest.fixture
 def admin_page(administrator: User) -> Client:
     """A browser in which an administrator is logged in."""
-    client = Client()
-    client.force_login(administrator)
+    return logged_in(Client(), administrator)
+
+
+def logged_in(client: Client, person: User) -> Client:
+    """As somebody is who has logged in just now."""
+    client.force_login(person)
+    http_session = client.session
+    begin(http_session, timezone.now())
+    http_session.save()
     return client
 
 

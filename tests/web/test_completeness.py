@@ -194,7 +194,7 @@ def test_the_line_costs_a_fixed_number_of_queries(
     page: Client, em: EnterpriseManager, server: BackupServer, django_assert_num_queries: Any
 ) -> None:
     make_restore_session(server, enterprise_manager=em, started_at=NOW - DAY)
-    with django_assert_num_queries(18) as few:
+    with django_assert_num_queries(19) as few:
         page.get("/")
     for number in range(20):
         other = make_enterprise_manager(covered_from_at=NOW - 9 * DAY)

@@ -273,7 +273,7 @@ def test_the_page_asks_as_many_queries_for_a_long_history_as_for_a_short_one(
     GapNote.objects.create(gap=gap, author=administrator, at=NOW, text="known")
     make_outage(em, NOW - DAY, backup_server=server)
     make_restore_session(server, enterprise_manager=em, started_at=NOW - DAY)
-    with django_assert_num_queries(22) as few:
+    with django_assert_num_queries(23) as few:
         _response(page, em)
     for number in range(30):
         other = make_backup_server(em)

@@ -355,7 +355,7 @@ def test_the_page_asks_as_many_queries_for_many_rows_as_for_few(
 ) -> None:
     other = make_enterprise_manager()
     _rows(em, 3)
-    with django_assert_num_queries(18) as few:
+    with django_assert_num_queries(19) as few:
         page.get("/")
     _rows(em, 40)
     for source in list(em.restore_session_sources.all()[:30]):
