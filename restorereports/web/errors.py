@@ -6,6 +6,7 @@ import secrets
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils.translation import gettext as _
 
 from .refused import record_refusal
@@ -39,6 +40,13 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500 without database, session or context processors, any of which may be what failed."""
     error_id = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
-    route = request.resolver_match.route if request.resolver_match else ""  # the path itself may hold a token
-    logger.error("error id %s: %s /%s", error_id, request.method, route)
+    logger.error("error id %s: %s /%s", error_id, request.method, _route(request))
     return HttpResponse(render_to_string("web/error_500.html", {"error_id": error_id}), status=500)
+
+
+def _route(request: HttpRequest) -> str:
+    """The pattern of the address: the path itself may hold a token."""
+    try:
+        return resolve(request.path_info).route
+    except Resolver404:
+        return "?"
