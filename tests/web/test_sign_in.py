@@ -204,7 +204,9 @@ def test_the_code_is_asked_after_the_password(client: Client, auditor: User) -> 
 
     assert log_in(client, next="/reports/").url == "/login/code/"
     assert not is_logged_in(client)
-    assert client.post("/login/code/", {"code": "000000"}).status_code == 200
+    refused = client.post("/login/code/", {"code": "000000"})
+    assert "wrong, or was used already" in refused.content.decode()
+    assert "000000" not in refused.content.decode()
     code = app.now()
     assert client.post("/login/code/", {"code": f"{code[:3]} {code[3:]}"}).url == "/reports/"
 

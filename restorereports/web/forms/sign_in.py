@@ -1,4 +1,4 @@
-"""What people type to prove who they are. None of it is ever put back into a page."""
+"""What people type to prove who they are. Passwords and codes are never put back into a page."""
 
 from __future__ import annotations
 
@@ -30,13 +30,20 @@ class PasswordForm(forms.Form):
     password = _password(_("Your password"))
 
 
+class CodeInput(forms.TextInput):
+    """Empty each time: a code that was refused is of no more use."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class CodeForm(forms.Form):
     """Six digits of the app, or where it is said so a recovery code."""
 
     code = forms.CharField(
         label=_("Code"),
         max_length=100,
-        widget=forms.TextInput(
+        widget=CodeInput(
             {
                 "autocomplete": "one-time-code",
                 "autocapitalize": "none",
