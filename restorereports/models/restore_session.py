@@ -41,10 +41,21 @@ class Outcome(models.TextChoices):
 
 
 class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
+    _servers: frozenset[int] | None = None  # whose VMs' names are looked at: those of others would cost time
+
     def visible_to(self, reader: Reader) -> Self:
         """What this reader may see; every read of restore sessions begins here."""
         granted = reader.granted
-        return self if granted.everything else self.filter(backup_server__in=granted.servers)
+        if granted.everything:
+            return self
+        rows = self.filter(backup_server__in=granted.servers)
+        rows._servers = granted.servers
+        return rows
+
+    def _clone(self) -> Self:
+        rows: Self = super()._clone()  # type: ignore[misc]
+        rows._servers = self._servers
+        return rows
 
     def started_in(self, start: datetime | None, end: datetime | None) -> Self:
         """Created in the half-open period [start, end); an open side is None."""
@@ -68,10 +79,17 @@ class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
         return self._of(name_key=name_key(name))
 
     def _of(self, **called: str) -> Self:
-        """Of VMs that bear or bore such a name; a union, because with OR neither table's index would serve."""
-        bear = VirtualMachine.objects.filter(**called).values("pk")
-        bore = VirtualMachineAlias.objects.filter(**called).values("virtual_machine")
-        return self.filter(virtual_machine__in=bear.union(bore))
+        """Of VMs that bear or bore such a name; a union, because with OR neither table's index would serve.
+
+        Only names that the reader may see are looked at, so that the time it takes tells nothing of the others.
+        """
+        bear = VirtualMachine.objects.filter(**called)
+        bore = VirtualMachineAlias.objects.filter(**called)
+        if self._servers is not None:
+            bear = bear.filter(backup_server__in=self._servers)
+            bore = bore.filter(virtual_machine__backup_server__in=self._servers)
+        ids = bear.values("pk").union(bore.values("virtual_machine"))
+        return self.filter(virtual_machine__in=ids)
 
     def carried_into(self, start: datetime, end: datetime) -> Self:
         """Started before the period and ended inside it: listed, never counted."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from restorereports.models import RestoreSession
@@ -202,8 +203,6 @@ def test_a_time_may_have_any_offset(scoped: Caller) -> None:
 
 
 def _elsewhere(at: str) -> str:
-    from datetime import datetime, timezone
-
     return datetime.fromisoformat(at).astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
 
 
@@ -219,8 +218,6 @@ def test_beyond_the_limit_nothing_is_counted(scoped: Caller, monkeypatch: pytest
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(scoped: Caller, world: World) -> None:
     def queries(address: str) -> int:
-        from django.db import connection
-
         with CaptureQueriesContext(connection) as captured:
             scoped.json(address)
         return len([query for query in captured if "OFFSET" not in query["sql"]])
@@ -232,3 +229,11 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(scoped: Caller, world
 
     assert [queries(address) for address in addresses] == before
     assert max(before) <= 9
+
+
+def test_names_of_others_are_not_even_looked_at(scoped: Caller) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        scoped.json(LIST, vm="payroll")
+
+    (sql,) = [query["sql"] for query in captured if "UNION" in query["sql"]]
+    assert sql.count('"restorereports_virtualmachine"."backup_server_id" IN') == 2

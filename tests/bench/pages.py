@@ -54,9 +54,10 @@ from restorereports_restoresession s where s.id > %(after)s
 FILL_RUNS = """
 insert into restorereports_syncrun
   (enterprise_manager_id, kind, trigger, status, started_at, heartbeat_at, ended_at, page, pages, seen, new, changed,
-   unchanged, asked_by_id, asked_up_to, account, role, api_versions, error_kind, error, error_detail)
+   unchanged, missing, asked_by_id, unanswered, asked_up_to, account, role, api_versions, restore_scope, collector,
+   error_kind, error, error_detail)
 select 1 + n %% 2, 'incremental', 'schedule', case when n %% 50 = 0 then 'failed' else 'good' end, t.at, t.at, t.at,
-  1, 1, 10, 0, 0, 10, 0, 0, 'mirror', 'Portal User', 'v1_7', '', '', ''
+  1, 1, 10, 0, 0, 10, 0, 0, 0, 0, 'mirror', 'Portal User', 'v1_7', '', '', '', '', ''
 from generate_series(%(first)s, %(last)s) n, lateral (select %(now)s::timestamptz - n * interval '1 second' as at) t
 """
 
