@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from restorereports.audit import Actor, Via
+from restorereports.audit import Actor, Via, faults
 from restorereports.models import AuditEntry, EnterpriseManager, Grant, GroupRule, Identity, User
 from restorereports.models.account import SYSTEM
 from restorereports.sign_in.groups import Admission, Why, admit
@@ -249,3 +251,29 @@ def test_an_administrator_by_group_does_not_count_as_the_last_with_a_password(db
     assert list(User.objects.break_glass()) == [local]
     log_in("others")
     assert User.objects.get(pk=user.pk).role == Role.VIEWER
+
+
+def test_a_first_log_in_twice_at_once_makes_one_person(transactional_db: None) -> None:
+    rule("auditors", Role.AUDITOR, everything=True)
+    found: list[int] = []
+    failed: list[Exception] = []
+    together = threading.Barrier(4)
+
+    def one() -> None:
+        try:
+            together.wait()
+            found.append(let_in("auditors").pk)
+        except Exception as failure:  # noqa: BLE001  told by the test's own thread
+            failed.append(failure)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    assert len(set(found)) == User.objects.count() == Grant.objects.count() == 1
+    assert list(faults()) == []

@@ -198,6 +198,27 @@ def test_the_http_session_has_a_new_key_after_the_log_in(client: Client, auditor
     assert not is_logged_in(client)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/login/",
+        "/login/code/",
+        "/logout/",
+        "/account/",
+        "/account/second-factor/",
+        "/account/second-factor/remove/",
+        "/account/recovery-codes/",
+        "/account/log-out-everywhere/",
+    ],
+)
+def test_every_form_needs_its_token(auditor: User, address: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(auditor)
+
+    assert client.post(address, {"password": PASSWORD}).status_code == 403
+    assert is_logged_in(client)
+
+
 # --- The second factor ---------------------------------------------------------------------------------------
 def test_the_code_is_asked_after_the_password(client: Client, auditor: User) -> None:
     app, _codes = set_up(auditor)
@@ -393,6 +414,21 @@ def test_nobody_gets_in_without_a_group_and_is_told_whom_to_ask(
     assert "Ask an administrator" in response.content.decode()
     assert not is_logged_in(client)
     assert not User.objects.exists()
+
+
+def test_an_account_that_is_switched_off_is_told_so_after_the_provider(
+    client: Client, db: None, identity_provider: LyingProvider
+) -> None:
+    GroupRule.objects.create(group="auditors", role="auditor", everything=True)
+    identity_provider.claims |= {"groups": ["auditors"]}
+    come_back(client, begin(client, identity_provider))
+    User.objects.update(is_active=False)
+
+    response = come_back(client, begin(client, identity_provider))
+
+    assert response.status_code == 403
+    assert "switched off here" in response.content.decode()
+    assert trail()[-1][2]["why"] == "switched off"
 
 
 def test_losing_the_group_ends_the_sign_in_that_is_open(
