@@ -59,7 +59,7 @@ def lines(scope: RestoreSessionScope, *, reader: Reader, spreadsheet_safe: bool 
     `spreadsheet_safe` puts an apostrophe before cells that a spreadsheet would run as a formula. A caller
     that wants one frozen view of the database iterates inside `models.snapshot.snapshot()`.
     """
-    writer = csv.writer(_Line(), lineterminator="\r\n")
+    writer = csv.writer(Line(), lineterminator="\r\n")
     yield cast(str, writer.writerow(COLUMNS))
     managers = dict(EnterpriseManager.objects.visible_to(reader).values_list("pk", "name"))
     servers = dict(BackupServer.objects.visible_to(reader).values_list("pk", "name"))
@@ -67,10 +67,10 @@ def lines(scope: RestoreSessionScope, *, reader: Reader, spreadsheet_safe: bool 
         sources = _manager_names([row[0] for row in chunk], managers)
         for row in chunk:
             cells = _cells(row, sources, servers)
-            yield cast(str, writer.writerow(_defused(cells) if spreadsheet_safe else cells))
+            yield cast(str, writer.writerow(defused(cells) if spreadsheet_safe else cells))
 
 
-class _Line:
+class Line:
     """Hands a written line back, ended by a line feed alone.
 
     The writer believes in CR LF, so that it also quotes a cell that holds a lone carriage return.
@@ -131,5 +131,6 @@ def _seconds(milliseconds: int | None) -> str:
     return f"{milliseconds // 1000}.{milliseconds % 1000:03}"
 
 
-def _defused(cells: Sequence[str]) -> list[str]:
+def defused(cells: Sequence[str]) -> list[str]:
+    """An apostrophe before what a spreadsheet would run as a formula."""
     return [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells]

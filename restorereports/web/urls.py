@@ -5,6 +5,7 @@ from django.urls import path
 from .views import (
     account,
     api_token,
+    audit,
     enterprise_manager,
     enterprise_manager_add,
     group,
@@ -72,6 +73,8 @@ urlpatterns = [
     path("groups/<int:pk>/", group.group_edit, name="group-edit"),
     path("groups/<int:pk>/delete/", group.group_delete, name="group-delete"),
     path("link/<int:pk>/<str:token>/", one_time_link.one_time_link, name="link"),
+    path("audit/", audit.audit_list, name="audit-list"),
+    path("audit.csv", audit.audit_csv, name="audit-csv"),
     path("account/", account.account, name="account"),
     path("account/tokens/", api_token.api_token_list, name="api-token-list"),
     path("account/tokens/<int:pk>/revoke/", api_token.api_token_revoke, name="api-token-revoke"),

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
 
+from restorereports.audit import Action, Actor, record
 from restorereports.emulator.certificates import make_certificate
 from restorereports.mirror.certificate import certificate_facts
 from restorereports.models import Delivery, EnterpriseManager, RestoreSession, User
@@ -56,6 +57,9 @@ def addresses(history: EnterpriseManager, administrator: User) -> list[str]:
             period_start_at=datetime(2026, month, 1, tzinfo=UTC),
             period_end_at=datetime(2026, month + 1, 1, tzinfo=UTC),
         )
+    for name in ("em-prod", "<script>", "\u202egnp.exe", "n" * 1000, "a\nb"):
+        facts = {"interval_minutes": [15, 30], "password": {"changed": True}, "name": [name, "em"]}
+        record(Action.EM_CHANGED, Actor(person=administrator, address="192.0.2.7"), name=name, details=facts)
     rows = list(RestoreSession.objects.order_by("-started_at")[:3])
     rich, told = make_rich(administrator, now)
     return [
@@ -78,6 +82,8 @@ def addresses(history: EnterpriseManager, administrator: User) -> list[str]:
         f"/?enterprise_manager={rich.pk}&period=today",
         f"/enterprise-managers/{history.pk}/edit/",
         "/enterprise-managers/add/",
+        "/audit/",
+        "/audit/?first=2026-02-02&last=2026-02-01",
         "/account/",
     ]
 

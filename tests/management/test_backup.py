@@ -200,7 +200,7 @@ def no_space(*_arguments: object, **_options: object) -> None:
     raise OSError(28, "No space left")
 
 
-def test_a_key_that_the_environment_lacks(untouched, tmp_path, monkeypatch, settings) -> None:
+def test_a_key_that_the_environment_lacks(db, untouched, tmp_path, monkeypatch, settings) -> None:
     path = make_archive(tmp_path / "x.tar")
     monkeypatch.setenv("CREDENTIALS_KEY", "another one")
 

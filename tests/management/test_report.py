@@ -44,9 +44,11 @@ def test_the_file_is_written_and_on_record(tmp_path) -> None:
 
     report = Report.objects.get()
     assert (tmp_path / "out.pdf").read_bytes() == PDF
-    assert said == (
-        f"{tmp_path}/out.pdf: {report}, 9 pages, 1 rows\nSHA-256 {hashlib.sha256(PDF).hexdigest()}\n"
-    )
+    assert said.splitlines() == [
+        f"{tmp_path}/out.pdf: {report}, 9 pages, 1 rows",
+        f"SHA-256 {hashlib.sha256(PDF).hexdigest()}",
+        f"Audit trail 1:{report.audit_hash}",
+    ]
     assert (report.status, report.organisation, report.requested_by) == ("ready", "Example AG", None)
 
 
