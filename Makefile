@@ -11,13 +11,13 @@ run:
 	@./setup.sh run
 	@exec $(PY) manage.py run
 
-# SQLite first, then PostgreSQL. What touches no database (client, stand-in EM), the browser and the walks, which
-# bring servers of their own, run once. Coverage is of both.
+# SQLite first, then PostgreSQL. What touches no database (client, stand-in EM), the browser and the walks, which bring
+# servers of their own, and the migration of old databases, which covers both engines, run once. Coverage is of both.
 test:
 	@./setup.sh test
 	@rm -f .coverage .coverage.*
 	$(PY) -m pytest -n 3 --dist worksteal --cov --cov-report=
-	$(PY) -m tests.servers $(PY) -m pytest -n 2 --dist worksteal $(addprefix --ignore tests/,em emulator browser walk faults/test_processes.py) --cov --cov-append --cov-fail-under=95
+	$(PY) -m tests.servers $(PY) -m pytest -n 2 --dist worksteal $(addprefix --ignore tests/,em emulator browser walk faults/test_processes.py models/test_migration.py) --cov --cov-append --cov-fail-under=95
 
 # The same randomised tests at full size.
 soak:
