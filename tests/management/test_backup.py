@@ -419,3 +419,50 @@ def test_mails_that_will_go_out_again_are_counted() -> None:
 
     ReportSchedule.objects.update(is_active=False)
     assert "monthly deliveries" not in lines()
+
+
+# --- the audit trail ------------------------------------------------------------------------------------------
+
+
+def test_the_key_of_the_trail_is_sealed_into_the_archive(db, tmp_path, settings) -> None:
+    settings.AUDIT_KEY = "the key of the trail"
+    keys = Keys("s", (KEY,), "m", settings.AUDIT_KEY)
+
+    assert sealed_keys.unseal(sealed_keys.seal(keys, PASSPHRASE), PASSPHRASE) == keys
+
+
+def test_keys_from_before_the_trail_still_open(monkeypatch) -> None:
+    older = {"secret_key": "s", "credentials_keys": [KEY], "manifest_sha256": "m"}
+    monkeypatch.setattr(sealed_keys, "asdict", lambda _keys: older)
+
+    sealed = sealed_keys.seal(Keys("s", (KEY,), "m"), PASSPHRASE)
+
+    assert sealed_keys.unseal(sealed, PASSPHRASE) == Keys("s", (KEY,), "m", "")
+
+
+def test_a_restored_trail_goes_on_under_its_own_key(settings, var) -> None:
+    settings.AUDIT_KEY = "the present key"
+    (var / "audit_key").write_text("the present key")
+
+    restoration._take_audit_key(Keys("s", (KEY,), "m", "the archive's key"), at=AT)
+
+    assert (var / "audit_key").read_text() == "the archive's key"
+    assert settings.AUDIT_KEY == "the archive's key"
+    (kept,) = (var / "backups").glob("before-restore-*-audit_key")
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("the present key", 0o600)
+
+
+def test_an_archive_from_before_the_trail_leaves_the_key_alone(settings, var) -> None:
+    settings.AUDIT_KEY = "the present key"
+
+    restoration._take_audit_key(Keys("s", (KEY,), "m"), at=AT)
+
+    assert settings.AUDIT_KEY == "the present key"
+    assert list((var / "backups").iterdir()) == []
+
+
+def test_another_key_of_the_trail_in_the_environment_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("AUDIT_KEY", "another one")
+
+    with pytest.raises(CommandError, match="Unset AUDIT_KEY"):
+        restoration.refuse_missing_key(Keys("s", (), "m", "the archive's key"))

@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from restorereports.models import Report
+from restorereports.audit import COMMAND_LINE, Action, faults, record
+from restorereports.models import AuditEntry, Report
 from restorereports.reports import files, pdf, render
 from restorereports.reports.pdf import Made
 from restorereports.reports.render import render_report, waiting_reports
@@ -57,6 +58,31 @@ def test_a_waiting_report_becomes_a_file_with_its_facts_on_record(made) -> None:
     assert report.file_name == f"restore-report-2026-07-01-to-2026-07-31-{report}.pdf"
     assert report.key_figures["success"] == 6
     assert list(files.folder().glob("*.part")) == []
+
+
+@pytest.mark.django_db
+def test_a_report_keeps_where_the_trail_ended_and_goes_on_record(made, monkeypatch) -> None:
+    make_population()
+    person = make_user()
+    before = record(Action.NOTE_WRITTEN, COMMAND_LINE)
+    report = ask(requested_by=person)
+    html: list[str] = []
+    monkeypatch.setattr(pdf, "make", lambda text, identifier: html.append(text) or Made(PDF, 9))
+
+    render_report(report.pk, as_of=AS_OF)
+
+    report.refresh_from_db()
+    assert (report.audit_length, report.audit_hash) == (1, before.hash)
+    assert f"1:{before.hash}" in html[0]
+    entry = AuditEntry.objects.get(action="report_made")
+    assert (entry.person, entry.via, entry.object_name) == (person, "system", str(report))
+    assert entry.details == {
+        "report": str(report),
+        "sha256": hashlib.sha256(PDF).hexdigest(),
+        "pages": 9,
+        "rows": report.rows,
+    }
+    assert faults() == ()
 
 
 @pytest.mark.django_db
