@@ -1,7 +1,6 @@
 """OpenID Connect: the authorization code flow with PKCE, from the button to checked claims.
 
-What it speaks to is one identity provider, OIDC_ISSUER, over addresses that the provider's own discovery document
-gives; no proxy of the environment, no redirects, 10 seconds for each answer. Tokens are looked at and forgotten.
+What it speaks to is one identity provider, OIDC_ISSUER. Tokens are looked at and forgotten.
 https://openid.net/specs/openid-connect-core-1_0.html
 """
 
@@ -12,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oidc.core import CodeIDToken
@@ -26,42 +23,39 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-TIMEOUT: Final = 10  # seconds for each answer
+from .provider_requests import (
+    KNOWN_ERRORS,
+    ProviderError,
+    RefusedByProvider,
+    UnexpectedAnswer,
+    Unreachable,
+    discovered,
+    exchange,
+    is_safe,
+    read_json,
+    refusal,
+    session,
+)
+
+__all__ = [
+    "Begun",
+    "Claims",
+    "ProviderError",
+    "RefusedByProvider",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "begin",
+    "finish",
+    "is_configured",
+]
+
 LEEWAY: Final = 60  # seconds between two clocks
 # Signatures by a key that only the provider has; "none" and a shared secret prove nothing about who signed.
 ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
-# RFC 6749 4.1.2.1 and OpenID Connect 3.1.2.6; anything else is not repeated, whoever made the address.
-KNOWN_ERRORS: Final = frozenset(
-    {
-        *("access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"),
-        *("unauthorized_client", "unsupported_response_type", "login_required", "consent_required"),
-        *("interaction_required", "account_selection_required"),
-    }
-)
 MOST_GROUPS: Final = 2000
-
-
-class ProviderError(Exception):
-    """The identity provider did not prove who this is. `code` is for the audit trail, the text for people."""
-
-    code = "provider"
-
-
-class Unreachable(ProviderError):
-    code = "unreachable"
-
-
-class UnexpectedAnswer(ProviderError):
-    """An answer that does not follow the specification, or is not the one for this log-in."""
-
-    code = "unexpected answer"
-
-
-class RefusedByProvider(ProviderError):
-    code = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +85,8 @@ def is_configured() -> bool:
 def begin(redirect_uri: str) -> tuple[str, Begun]:
     """The provider's address to send the browser to, and what must be remembered. ProviderError."""
     begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
-    with _session(redirect_uri) as http:
-        metadata = _discovered(http)
+    with session(redirect_uri) as http:
+        metadata = discovered(http)
         address, _state = http.create_authorization_url(
             metadata["authorization_endpoint"],
             state=begun.state,
@@ -114,93 +108,12 @@ def finish(answer: Mapping[str, str], begun: Begun, *, redirect_uri: str, at: da
         )
     if refused:
         known = answer["error"] if answer["error"] in KNOWN_ERRORS else "unknown"
-        raise _refusal(known)
-    with _session(redirect_uri) as http:
-        metadata = _discovered(http)
-        token = _exchange(http, metadata, answer.get("code", ""), begun)
+        raise refusal(known)
+    with session(redirect_uri) as http:
+        metadata = discovered(http)
+        token = exchange(http, metadata, answer.get("code", ""), begun.verifier)
         claims = _checked(http, metadata, token, begun, at)
         return _read(http, metadata, claims)
-
-
-def _session(redirect_uri: str) -> OAuth2Session:
-    http = OAuth2Session(
-        settings.OIDC_CLIENT_ID,
-        settings.OIDC_CLIENT_SECRET,
-        scope=settings.OIDC_SCOPE,
-        redirect_uri=redirect_uri,
-        code_challenge_method="S256",
-        default_timeout=TIMEOUT,
-    )
-    http.trust_env = False  # neither its proxies nor its certificates
-    http.verify = settings.OIDC_CA_FILE or True
-    return http
-
-
-def _discovered(http: OAuth2Session) -> dict[str, Any]:
-    address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
-    metadata = _json(http, address)
-    if metadata.get("issuer") != settings.OIDC_ISSUER:
-        raise UnexpectedAnswer(
-            _(
-                "The identity provider calls itself by another address than OIDC_ISSUER. Tell an administrator."
-            )
-        )
-    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        if not _is_safe(metadata.get(name)):
-            raise UnexpectedAnswer(
-                _("The identity provider’s description has no safe %(name)s. Tell an administrator.")
-                % {"name": name}
-            )
-    methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-    if "client_secret_basic" not in methods and "client_secret_post" in methods:
-        http.token_endpoint_auth_method = "client_secret_post"  # noqa: S105  how, not what
-    return metadata
-
-
-def _is_safe(address: object) -> bool:
-    """An address under TLS, or the issuer's own scheme where that is on this machine."""
-    if not isinstance(address, str):
-        return False
-    parts, issuer = urlsplit(address), urlsplit(settings.OIDC_ISSUER)
-    same_machine = (parts.scheme, parts.hostname) == (issuer.scheme, issuer.hostname)
-    return bool(parts.hostname) and (parts.scheme == "https" or same_machine)
-
-
-def _json(http: OAuth2Session, address: str, **options: Any) -> dict[str, Any]:
-    options = {"withhold_token": True} | options
-    try:
-        response = http.request("GET", address, allow_redirects=False, **options)
-        found = response.json() if response.status_code == 200 else None
-    except ValueError:  # no JSON
-        found = None
-    except (requests.RequestException, OSError):
-        raise _unreachable() from None
-    if not isinstance(found, dict):
-        raise UnexpectedAnswer(
-            _("The identity provider gave no answer that can be read. Tell an administrator.")
-        )
-    return found
-
-
-def _exchange(http: OAuth2Session, metadata: dict[str, Any], code: str, begun: Begun) -> dict[str, Any]:
-    """The tokens for the code, which the provider gives only to who holds the secret and the verifier."""
-    try:
-        token: dict[str, Any] = http.fetch_token(
-            metadata["token_endpoint"],
-            grant_type="authorization_code",
-            code=code,
-            code_verifier=begun.verifier,
-            allow_redirects=False,
-        )
-    except AuthlibBaseError:
-        raise _refusal("token") from None
-    except ValueError:  # no JSON, or none of an object
-        token = {}
-    except (requests.RequestException, OSError):
-        raise _unreachable() from None
-    if not isinstance(token.get("id_token"), str):
-        raise UnexpectedAnswer(_("The identity provider’s answer has no ID token. Tell an administrator."))
-    return token
 
 
 def _checked(
@@ -208,7 +121,7 @@ def _checked(
 ) -> dict[str, Any]:
     """Signature, issuer, audience, end and nonce."""
     try:
-        keys = KeySet.import_key_set(_json(http, metadata["jwks_uri"]))  # type: ignore[arg-type]
+        keys = KeySet.import_key_set(read_json(http, metadata["jwks_uri"]))  # type: ignore[arg-type]
         registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
         opened = jwt.decode(token["id_token"], keys, registry=registry)
         options = {
@@ -236,11 +149,11 @@ def _why(wrong: Exception) -> str:
 def _read(http: OAuth2Session, metadata: dict[str, Any], claims: dict[str, Any]) -> Claims:
     """The claims as ours; what the ID token leaves out is in the user info, of the same subject."""
     subject = claims.get("sub")
-    if not (isinstance(subject, str) and 0 < len(subject) <= 255):
+    if not (subject and _is_storable(subject) and len(subject) <= 255):
         raise UnexpectedAnswer(_("The identity provider’s ID token names no subject. Tell an administrator."))
-    if settings.OIDC_GROUPS_CLAIM not in claims and _is_safe(metadata.get("userinfo_endpoint")):
+    if settings.OIDC_GROUPS_CLAIM not in claims and is_safe(metadata.get("userinfo_endpoint")):
         bearer = {"Authorization": f"Bearer {claims['access_token']}"}
-        more = _json(http, metadata["userinfo_endpoint"], headers=bearer)
+        more = read_json(http, metadata["userinfo_endpoint"], headers=bearer)
         if more.get("sub") != subject:
             raise UnexpectedAnswer(
                 _("The identity provider’s user info is of somebody else. Tell an administrator.")
@@ -253,33 +166,14 @@ def _read(http: OAuth2Session, metadata: dict[str, Any], claims: dict[str, Any])
         subject=subject,
         username=_text(claims.get("preferred_username")),
         name=_text(claims.get("name")),
-        groups=tuple(sorted({one for one in listed if isinstance(one, str) and one}))[:MOST_GROUPS],
+        groups=tuple(sorted({one for one in listed if one and _is_storable(one)}))[:MOST_GROUPS],
     )
 
 
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return str(value).strip() if _is_storable(value) else ""
 
 
-def _unreachable() -> Unreachable:
-    return Unreachable(
-        _("The identity provider cannot be reached. Try again in a moment; local accounts can still log in.")
-    )
-
-
-def _refusal(code: str) -> RefusedByProvider:
-    sentence = {
-        "access_denied": _("The identity provider refused the log-in, or it was broken off there."),
-        "temporarily_unavailable": _(
-            "The identity provider is not available just now. Try again in a moment."
-        ),
-        "token": _(
-            "The identity provider did not accept this log-in. Begin again; if it stays, tell an administrator."
-        ),
-    }.get(
-        code,
-        _("The identity provider could not log you in. Begin again; if it stays, tell an administrator."),
-    )
-    refused = RefusedByProvider(sentence)
-    refused.code = f"refused: {code}"
-    return refused
+def _is_storable(value: object) -> bool:
+    """A text that every database takes: no zero character, no half of a pair."""
+    return isinstance(value, str) and value.replace("\x00", "").encode(errors="ignore").decode() == value

@@ -81,7 +81,8 @@ def running() -> Iterator[LyingProvider]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waited
+                self.wfile.write(body)
 
         do_POST = do_GET
 

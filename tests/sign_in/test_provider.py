@@ -17,7 +17,7 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from restorereports.sign_in import provider
+from restorereports.sign_in import provider, provider_requests
 from restorereports.sign_in.provider import (
     Begun,
     Claims,
@@ -188,7 +188,16 @@ def test_what_is_no_token_is_refused(identity_provider: LyingProvider, token: An
         finish(begun)
 
 
-@pytest.mark.parametrize("subject", [None, "", "x" * 256, 7])
+def test_texts_that_no_database_takes_are_left_out(identity_provider: LyingProvider) -> None:
+    strange = {"name": "a\x00b", "preferred_username": "\ud800", "groups": ["a\x00", "\udfff", "b"]}
+    identity_provider.claims |= strange
+
+    claims = finish(begin(identity_provider))
+
+    assert (claims.name, claims.username, claims.groups) == ("", "", ("b",))
+
+
+@pytest.mark.parametrize("subject", [None, "", "x" * 256, 7, "a\x00"])
 def test_a_person_without_a_usable_subject_is_refused(identity_provider: LyingProvider, subject: Any) -> None:
     begun = begin(identity_provider)
     identity_provider.claims |= {"sub": subject, "groups": ["a"]}
@@ -267,7 +276,7 @@ def test_a_provider_that_is_down_is_said_so(settings: Any) -> None:
 def test_a_provider_that_does_not_answer_is_not_waited_for(
     identity_provider: LyingProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider, "TIMEOUT", 0.2)
+    monkeypatch.setattr(provider_requests, "TIMEOUT", 0.2)
     identity_provider.slow = 1
 
     with pytest.raises(Unreachable):
