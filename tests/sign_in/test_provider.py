@@ -189,8 +189,12 @@ def test_what_is_no_token_is_refused(identity_provider: LyingProvider, token: An
 
 
 def test_texts_that_no_database_takes_are_left_out(identity_provider: LyingProvider) -> None:
-    strange = {"name": "a\x00b", "preferred_username": "\ud800", "groups": ["a\x00", "\udfff", "b"]}
-    identity_provider.claims |= strange
+    identity_provider.claims |= {"name": "a\x00b", "preferred_username": None}
+    identity_provider.userinfo = {
+        "sub": "subject-1",
+        "preferred_username": "\ud800",
+        "groups": ["a\x00", "\udfff", "b"],
+    }
 
     claims = finish(begin(identity_provider))
 
