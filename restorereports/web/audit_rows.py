@@ -14,6 +14,10 @@ from restorereports.models import AuditEntry, User
 from .audit_filters import OBJECT_TYPES, knows_object
 
 _TYPES = dict(OBJECT_TYPES)
+# Their details are by field what it was and what it became.
+_CHANGES = frozenset(
+    {AuditEntry.Action.EM_CHANGED, AuditEntry.Action.PIN_ACCEPTED, AuditEntry.Action.SCHEDULE_CHANGED}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +54,9 @@ def row_of(entry: AuditEntry, reader: User) -> Row:
         address=entry.address if everything or own else "",
         object_type=str(_TYPES.get(entry.object_type, entry.object_type)),
         object_name=entry.object_name if object_known else None,
-        details=tuple(_lines(entry.details)) if everything or (own and object_known) else None,
+        details=tuple(_lines(entry.details, changes=entry.action in _CHANGES))
+        if everything or (own and object_known)
+        else None,
         hash=entry.hash,
     )
 
@@ -59,13 +65,15 @@ def _word(choices: Any, value: str) -> str:
     return str(choices(value).label) if value in choices.values else value
 
 
-def _lines(details: Any, before: str = "") -> Iterator[tuple[str, str]]:
-    """One line a value: nested names joined by a dot, a pair of a change as from and to."""
+def _lines(details: Any, before: str = "", *, changes: bool = False) -> Iterator[tuple[str, str]]:
+    """One line a value: nested names joined by a dot, a change as what it was and what it became."""
     if isinstance(details, Mapping):
         for name, value in details.items():
             key = f"{before}.{name}" if before else str(name)
             if isinstance(value, Mapping) and value:
                 yield from _lines(value, key)
+            elif changes and isinstance(value, list) and len(value) == 2:
+                yield key.replace("_", " "), f"{_text(value[0])} → {_text(value[1])}"
             else:
                 yield key.replace("_", " "), _text(value)
     else:

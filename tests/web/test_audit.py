@@ -106,7 +106,7 @@ def test_an_entry_is_shown_in_plain_words(page: Client, administrator: User) -> 
 
     for text in ("Enterprise Manager changed", "b.sample", "browser, 192.0.2.7", "em-prod", entry.hash):
         assert text in html
-    for text in ("interval minutes</bdi>:</span> <bdi>15, 30", "password.changed</bdi>:</span> <bdi>yes"):
+    for text in ("interval minutes</bdi>:</span> <bdi>15 → 30", "password.changed</bdi>:</span> <bdi>yes"):
         assert text in html
     assert f"1:{entry.hash}" in html
     assert "verify_audit" in html
