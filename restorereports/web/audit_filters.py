@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from restorereports.audit.chain import storable_text
 from restorereports.models import AuditEntry, User
 from restorereports.models.period import Period
+from restorereports.wording import name_text
 
 OBJECT_TYPES: Final = (
     ("enterprisemanager", gettext_lazy("Enterprise Manager")),
@@ -30,7 +31,7 @@ _DAY: Final = {"type": "date"}
 
 class _PersonField(forms.ModelChoiceField):
     def label_from_instance(self, person: Any) -> str:
-        return str(person.get_username())
+        return name_text(person.get_username())
 
     def to_python(self, value: Any) -> Any:
         """An id that no column holds is a wrong choice, not an error of the database."""

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import logging
+import re
 import unicodedata
 from datetime import timedelta
 from typing import Any
@@ -111,19 +112,20 @@ def test_every_page_shows_it_as_text(
             wrong += [f"{page}: {why}" for why in _dangers(answer)]
 
     assert wrong == []
-    assert bearing >= 8 or name in (NAMES["markup"], NAMES["right to left"], NAMES["emoji"], NAMES["lines"])
+    assert bearing >= 10
     assert not any(
         "\n" in record.getMessage() and "forged" in record.getMessage() for record in caplog.records
     )
 
 
 def _words_of(name: str) -> str:
-    """A piece of the name that is not written otherwise anywhere."""
-    return "".join(sign for sign in name if sign.isalnum() and sign.isascii())[:8]
+    """The longest piece of the name that is written alike everywhere."""
+    return max(re.findall("[a-z0-9]+", name, re.IGNORECASE), key=len)
 
 
 def _dangers(answer: str) -> list[str]:
     _headers, _line, page = answer.partition("\n\n") if "\n\n" in answer[:2000] else ("", "", answer)
+    page = re.sub(r'value="[^"]*"', "", page)  # what is edited, or sent back, is as it is; a field isolates it
     found = [f"turns text round with U+{ord(sign):04X}" for sign in TURNING if sign in page]
     if "<html" not in page:
         return found
