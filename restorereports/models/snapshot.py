@@ -21,6 +21,7 @@ def snapshot() -> Iterator[None]:
             yield
         return
     sqlite: Any = connection
+    sqlite.ensure_connection()  # before that it does not know its own mode
     configured, sqlite.transaction_mode = sqlite.transaction_mode, "DEFERRED"
     try:
         with transaction.atomic():

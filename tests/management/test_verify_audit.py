@@ -6,9 +6,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from restorereports.audit import COMMAND_LINE, Action, head, record
-from restorereports.models import AuditEntry
+from restorereports.models import AuditEntry, AuditHead
 from tests.factories import make_report
 from tests.test_audit import bend, remove, write
 
@@ -64,8 +65,6 @@ def test_each_fault_stands_in_a_line_with_the_last_good_entry() -> None:
 def test_what_a_mail_printed_finds_a_cut_tail() -> None:
     entries = write()
     remove(*range(1, 9))
-    from restorereports.models import AuditHead
-
     AuditHead.objects.all().delete()
     record(Action.BACKED_UP, COMMAND_LINE)
 
@@ -83,3 +82,14 @@ def test_what_is_no_state_of_a_trail_is_refused(text: str) -> None:
         call_command("verify_audit", "--expect", text)
 
     assert AuditEntry.objects.count() == 0
+
+
+def test_it_is_the_first_that_asks_the_database(transactional_db) -> None:
+    """As in a process of its own, where nothing has connected yet."""
+    write()
+    connections["default"].close()
+    del connections["default"]
+
+    said, code = run()
+
+    assert (said[0], code) == ("Entries: 8", 0)

@@ -146,7 +146,7 @@ def test_a_backup_comes_back_after_a_disaster_and_over_what_is_there(
     assert "1 PDF reports as of" in said
     assert archive.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.glob(".*")] == []
-    for key in ("secret_key", "credentials_key"):
+    for key in ("secret_key", "credentials_key", "audit_key"):
         assert (first.folder / key).read_bytes() not in archive.read_bytes()
     for n in range(20):
         world.add_session(vm_name=f"after the backup {n}")
@@ -163,9 +163,10 @@ def test_a_backup_comes_back_after_a_disaster_and_over_what_is_there(
     assert "is kept" not in said
     assert_equal(second.export(), at_backup)
     assert sorted(path.name for path in (second.folder / "reports").iterdir()) == [FIRST]
-    for key in ("secret_key", "credentials_key"):
+    for key in ("secret_key", "credentials_key", "audit_key"):
         assert (second.folder / key).read_text() == (first.folder / key).read_text()
         assert (second.folder / key).stat().st_mode & 0o777 == 0o600
+    assert "The audit trail is whole" in second.manage("verify_audit")  # under the key out of the archive
     assert "em-north: done, full" in second.manage("sync", "--full")
     assert_equal(second.export(), now)
 
@@ -173,6 +174,7 @@ def test_a_backup_comes_back_after_a_disaster_and_over_what_is_there(
     second_report = (first.folder / "reports" / SECOND).read_bytes()
     said = restore(first, archive)
     assert_equal(first.export(), at_backup)
+    assert "The audit trail is whole" in first.manage("verify_audit")
     [kept] = [path for path in (first.folder / "backups").iterdir() if path.is_file()]
     assert str(kept) in said
     assert kept.stat().st_mode & 0o777 == 0o600
