@@ -180,7 +180,11 @@ def test_a_folder_that_is_not_there_is_said(tmp_path) -> None:
 
 @pytest.mark.processes
 def test_a_reader_that_has_enough_ends_it_quietly(tmp_path) -> None:
-    environment = os.environ | {"VAR_DIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite3", "LOG_LEVEL": "WARNING"}
+    environment = os.environ | {
+        "VAR_DIR": str(tmp_path),
+        "DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite3",
+        "LOG_LEVEL": "WARNING",
+    }
     manage = [sys.executable, "manage.py"]
     root = Path(__file__).resolve().parent.parent.parent
     subprocess.run([*manage, "migrate", "-v", "0"], env=environment, cwd=root, check=True)
