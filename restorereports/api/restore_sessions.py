@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from django.db.models import Prefetch
 from django.http import Http404
@@ -19,7 +19,7 @@ from restorereports.models import (
     RestoreSessionSource,
     User,
 )
-from restorereports.models.counts import LIST_LIMIT, by_outcome, count_up_to
+from restorereports.models.counts import LIST_LIMIT, by_outcome, count_up_to, distinct_values
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
 from .errors import Unreadable
@@ -31,6 +31,7 @@ from .values import MOST_VALUES, Id, Ids, Named, Parameters, Text, Time, TimeGiv
 SCOPE = ApiToken.Scope.RESTORE_SESSIONS
 router = Router(tags=["restore sessions"])
 Outcomes = Annotated[list[Outcome], Field(max_length=MOST_VALUES)]
+Asked = TypeVar("Asked", int, str)
 Words = Annotated[list[Word], Field(max_length=MOST_VALUES)]
 
 
@@ -53,13 +54,26 @@ class Filters(Parameters):
             raise Unreadable("started_to", _("It is before started_from."))
         granted = person.granted
         visible = RestoreSession.objects.visible_to(person)
+        managers, servers = tuple(self.enterprise_manager), tuple(self.backup_server)
         if not granted.everything:
-            managers = _known(self.enterprise_manager, granted.managers)
-            servers = _known(self.backup_server, granted.servers)
-            if managers is None or servers is None:
+            managers = _known(managers, granted.managers)
+            servers = _known(servers, granted.servers)
+            words: dict[str, Sequence[str]] = {
+                "outcome": self.outcome,
+                "job_type": self.job_type,
+                "state": self.state,
+            }
+            kept = [
+                (self.enterprise_manager, managers),
+                (self.backup_server, servers),
+                *(
+                    (asked, _known(asked, distinct_values(visible, name)))
+                    for name, asked in words.items()
+                    if asked
+                ),
+            ]
+            if any(asked and not known for asked, known in kept):
                 return visible.none()
-        else:
-            managers, servers = tuple(self.enterprise_manager), tuple(self.backup_server)
         scope = RestoreSessionScope(
             start=self.started_from,
             end=self.started_to,
@@ -74,10 +88,9 @@ class Filters(Parameters):
         return scope.rows(person)
 
 
-def _known(asked: Collection[int], granted: Collection[int]) -> tuple[int, ...] | None:
-    """Those of the ids that are granted; None when all of those asked for are unknown to the person."""
-    known = tuple(pk for pk in asked if pk in granted)
-    return None if asked and not known else known
+def _known(asked: Collection[Asked], visible: Collection[Asked]) -> tuple[Asked, ...]:
+    """What the person may see of what is asked for: looking for the rest would take a time that tells of it."""
+    return tuple(one for one in asked if one in visible)
 
 
 class ListParameters(PageParameters, Filters):
