@@ -32,7 +32,9 @@ def facts_of(em: EnterpriseManager) -> dict[str, Any]:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """By field what it was and what it became; of the password only that it changed."""
-    found: dict[str, Any] = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
+    found: dict[str, Any] = {
+        name: [before[name], after[name]] for name in after if before[name] != after[name]
+    }
     if "password" in found:
         found["password"] = {"changed": True}
     return found

@@ -125,7 +125,9 @@ def _words_of(name: str) -> str:
 
 def _dangers(answer: str) -> list[str]:
     _headers, _line, page = answer.partition("\n\n") if "\n\n" in answer[:2000] else ("", "", answer)
-    page = re.sub(r'value="[^"]*"', "", page)  # what is edited, or sent back, is as it is; a field isolates it
+    page = re.sub(
+        r'value="[^"]*"', "", page
+    )  # what is edited, or sent back, is as it is; a field isolates it
     found = [f"turns text round with U+{ord(sign):04X}" for sign in TURNING if sign in page]
     if "<html" not in page:
         return found

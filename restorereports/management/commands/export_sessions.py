@@ -75,7 +75,11 @@ class Command(BaseCommand):
                     _save(text, Path(output), written)
             written.complete = True
         finally:
-            facts: dict[str, Any] = {"begun_as": begun.number, "rows": written.rows, "complete": written.complete}
+            facts: dict[str, Any] = {
+                "begun_as": begun.number,
+                "rows": written.rows,
+                "complete": written.complete,
+            }
             facts |= {"sha256": written.sha256.hexdigest()}
             record(Action.EXPORT_ENDED, COMMAND_LINE, name=name, details=facts)
         return written
