@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from restorereports.models import Inventory, Presence
 
@@ -26,6 +27,7 @@ class Protected:
     since_at: datetime | None = None
     here: int | None = None
     overview: int | None = None
+    whole: bool = True  # whether figures over all of its backup servers may be told
 
     @property
     def difference(self) -> int | None:
@@ -34,6 +36,8 @@ class Protected:
 
     @property
     def label(self) -> str:
+        if not self.whole:
+            return _("of all its backup servers: not told here")
         return str(Inventory.State(self.state).label) if self.state else ""
 
 
@@ -93,4 +97,5 @@ def _line(
         since_at=since_at,
         here=reading.vms if good else None,
         overview=reading.overview_backed_up if good else None,
+        whole=whole,
     )

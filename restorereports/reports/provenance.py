@@ -164,6 +164,11 @@ class Provenance:
         return sides(self.compared)
 
     @property
+    def was_compared(self) -> bool:
+        """Whether there are figures of a comparison to add up."""
+        return any(one.was_compared for one in self.compared)
+
+    @property
     def has_compared_servers(self) -> bool:
         return any(one.servers for one in self.compared)
 
