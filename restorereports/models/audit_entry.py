@@ -76,7 +76,12 @@ class AuditEntry(AppendOnly):
     action = models.CharField(_("action"), max_length=30, choices=Action)
     via = models.CharField(max_length=10, choices=Via)
     person = models.ForeignKey(
-        "restorereports.User", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+        "restorereports.User",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,  # its check would lock the person's row while the trail's end is locked
     )
     person_name = models.CharField(_("person"), max_length=255, blank=True)
     address = models.CharField(max_length=45, blank=True)
@@ -89,6 +94,7 @@ class AuditEntry(AppendOnly):
         null=True,
         related_name="+",
         db_index=False,
+        db_constraint=False,
     )
     details = models.JSONField(default=dict)
     previous_hash = models.CharField(max_length=64)

@@ -17,6 +17,8 @@ from .granted import EVERYTHING, Granted
 class Grant(models.Model):
     """Of one Enterprise Manager with all that it shows, now and later; of one backup server; or of everything.
 
+    A backup server that Enterprise Manager no longer lists stays granted with it: its history does.
+
     `by_group`: given by a group of the identity provider, and made anew at each log-in.
     """
 
@@ -73,6 +75,7 @@ def resolved(managers: Collection[int], servers: Collection[int]) -> Granted:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """A reader who is nobody: a schedule, which sees what it names and nothing else."""
+    """A reader who is nobody: a report, which sees what it covers and nothing else."""
 
     granted: Granted
+    of_person: bool = False  # a person's grants, narrowed to what was asked for

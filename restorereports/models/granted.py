@@ -10,8 +10,9 @@ from typing import Final
 class Granted:
     """Ids. `servers`: backup servers whose restore sessions and VMs may be seen.
 
-    `managers`: Enterprise Managers that show one of these, known by name, state and gaps. `whole_managers`: those
-    granted as a whole, of which also the figures over all backup servers may be seen.
+    `managers`: Enterprise Managers that show one of these, known by name, by how they are read (address, account,
+    state) and by gaps. `whole_managers`: those granted as a whole, of which also figures over all backup servers, and
+    what runs and people say of them, may be seen.
     """
 
     everything: bool = False

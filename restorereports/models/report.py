@@ -88,10 +88,15 @@ class ReportQuerySet(models.QuerySet["Report"]):
         granted = reader.granted
         if granted.everything:
             return self
-        beyond = Report.covers.through.objects.filter(report=OuterRef("pk")).exclude(
-            backupserver__in=granted.servers
+        own = {"report": OuterRef("pk")}
+        servers = Report.covers.through.objects.filter(**own)
+        managers = Report.covers_managers.through.objects.filter(**own)
+        return self.filter(
+            Exists(servers) | Exists(managers) | Q(requested_by=getattr(reader, "pk", None) or 0),
+            ~Exists(servers.exclude(backupserver__in=granted.servers)),
+            ~Exists(managers.exclude(enterprisemanager__in=granted.whole_managers)),
+            covers_everything=False,
         )
-        return self.filter(~Exists(beyond), covers_everything=False) if granted.servers else self.none()
 
     def waiting(self) -> Self:
         return self.filter(status=Report.Status.WAITING)
@@ -125,9 +130,11 @@ class Report(models.Model):
     key_figures = models.JSONField(default=dict)  # counts by outcome, for the mail beside the PDF
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    # Whose figures may be in it: everything, or those of these backup servers. Nobody else sees it.
+    # Whose figures may be in it: everything; or those of these backup servers, and those over all backup servers of
+    # these Enterprise Managers. Only who may see all of that sees the report.
     covers_everything = models.BooleanField(default=False)
     covers = models.ManyToManyField("restorereports.BackupServer", related_name="+")
+    covers_managers = models.ManyToManyField("restorereports.EnterpriseManager", related_name="+")
     # The audit trail when its figures were taken; printed in it, so that a cut or rebuilt trail is found.
     audit_length = models.PositiveBigIntegerField(null=True)
     audit_hash = models.CharField(max_length=64, blank=True)
@@ -147,7 +154,11 @@ class Report(models.Model):
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def visible_to(self, reader: Reader) -> Self:
-        return self.filter(schedule__in=ReportSchedule.objects.visible_to(reader))
+        """Those of schedules and of reports that the reader may see: a schedule may have named something else once."""
+        if reader.granted.everything:
+            return self
+        reports = Q(report=None) | Q(report__in=Report.objects.visible_to(reader))
+        return self.filter(reports, schedule__in=ReportSchedule.objects.visible_to(reader))
 
     def due(self, as_of: datetime) -> Self:
         """Not sent yet and its next try has come."""

@@ -145,10 +145,13 @@ def _notes(gaps: Iterable[int], reader: Reader) -> dict[int, tuple[tuple[Note, .
         .select_related("author")
         .order_by("gap", "-pk")
     )
+    visible = User.objects.visible_to(reader).values_list("pk", flat=True)
+    known = (
+        None if reader.granted.everything else set(visible.filter(pk__in=[note.author_id for note in found]))
+    )
     by_gap: dict[int, tuple[tuple[Note, ...], int]] = {}
     for note in found:
-        known = not isinstance(reader, User) or reader.knows(note.author)
-        author = note.author.shown_name if known else _("unknown")
+        author = note.author.shown_name if known is None or note.author_id in known else _("unknown")
         before, _n = by_gap.get(note.gap_id, ((), 0))
         by_gap[note.gap_id] = ((*before, Note(text=note.text, author=author, at=note.at)), note.n)
     return by_gap

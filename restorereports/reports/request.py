@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from restorereports.models import (
     SYSTEM,
+    Granted,
     Limited,
     Reader,
     Report,
@@ -17,6 +18,7 @@ from restorereports.models import (
     User,
 )
 from restorereports.models.grant import resolved
+from restorereports.models.granted import EVERYTHING
 from restorereports.models.scope import NONE_OF_THEM
 
 
@@ -50,19 +52,39 @@ def request_report(
 
 
 def reader_of(report: Report) -> Reader:
-    """With whose eyes the figures are taken: who asked for it, what its schedule names, or the installation."""
-    if report.requested_by is not None:
-        return report.requested_by
-    if report.schedule is None:
+    """With whose eyes the figures are taken: the grants of who asked, or what the schedule names, narrowed to the scope.
+
+    Narrowed, so that a report holds nothing beyond what it covers, whatever else who asked for it may see.
+    """
+    granted = _granted(report)
+    if granted.everything:
         return SYSTEM
+    scope = report.restore_session_scope()
+    named = frozenset(scope.enterprise_managers)
+    servers = frozenset(scope.servers_for(Limited(granted))) - set(NONE_OF_THEM)
+    whole = (
+        frozenset() if scope.backup_servers else granted.whole_managers & (named or granted.whole_managers)
+    )
+    showing = resolved((), servers).managers
+    managers = whole | (showing & granted.managers & (named or showing))
+    narrowed = Granted(servers=servers, managers=managers, whole_managers=whole)
+    return Limited(narrowed, of_person=report.requested_by is not None)
+
+
+def _granted(report: Report) -> Granted:
+    if report.requested_by is not None:
+        return report.requested_by.granted
+    if report.schedule is None:
+        return EVERYTHING
     managers = report.schedule.enterprise_managers.values_list("pk", flat=True)
     servers = report.schedule.backup_servers.values_list("pk", flat=True)
-    return Limited(resolved(list(managers), list(servers))) if managers or servers else SYSTEM
+    return resolved(list(managers), list(servers)) if managers or servers else EVERYTHING
 
 
 def cover(report: Report, reader: Reader) -> None:
     """Keep of whom the figures may be: only who may see all of that sees the report."""
-    report.covers_everything = reader.granted.everything
+    granted = reader.granted
+    report.covers_everything = granted.everything
     report.save(update_fields=["covers_everything"])
-    servers = () if report.covers_everything else report.restore_session_scope().servers_for(reader)
-    report.covers.set([pk for pk in servers if servers != NONE_OF_THEM])
+    report.covers.set(granted.servers)
+    report.covers_managers.set(granted.whole_managers)

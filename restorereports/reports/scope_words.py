@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from restorereports.models import (
     BackupServer,
     EnterpriseManager,
+    Limited,
     Outcome,
     Reader,
     RestoreSessionScope,
@@ -31,7 +32,9 @@ class Filter:
 def filters_of(scope: RestoreSessionScope, *, reader: Reader) -> tuple[Filter, ...]:
     """What narrows the scope beside its period, first what the person who asks may see; empty when nothing does."""
     granted = BackupServer.objects.none()
-    if isinstance(reader, User) and not reader.granted.everything:
+    if (isinstance(reader, User) and not reader.granted.everything) or (
+        isinstance(reader, Limited) and reader.of_person
+    ):
         granted = BackupServer.objects.visible_to(reader)
     managers = EnterpriseManager.objects.visible_to(reader).filter(pk__in=scope.enterprise_managers)
     servers = BackupServer.objects.visible_to(reader).filter(pk__in=scope.backup_servers)

@@ -24,6 +24,7 @@ from restorereports.models import (
     Outcome,
     Reconciliation,
     Report,
+    ReportSchedule,
     RestoreSession,
     SyncRun,
     User,
@@ -391,3 +392,15 @@ def person(context: dict[str, Any], who: User) -> SafeString:
     if context["user"].knows(who):
         return wording.name_html(who.get_username())
     return format_html('<span class="muted">{}</span>', _("unknown"))
+
+
+@register.simple_tag(takes_context=True)
+def schedule(context: dict[str, Any], asked: ReportSchedule) -> SafeString | str:
+    """The schedule that asked for a report, by its name if whoever looks at the page may know it."""
+    user = context["user"]
+    if not user.granted.everything:
+        if not hasattr(user, "_schedules"):
+            user._schedules = set(ReportSchedule.objects.visible_to(user).values_list("pk", flat=True))
+        if asked.pk not in user._schedules:
+            return _("a schedule")
+    return format_html(_("schedule {}"), wording.name_html(asked.name))

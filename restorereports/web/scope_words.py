@@ -69,8 +69,8 @@ def _is_midnight(at: datetime) -> bool:
 
 def _scope_words(scope: RestoreSessionScope, managers: dict[int, str], servers: dict[int, str]) -> str:
     parts = [
-        (_("Enterprise Manager"), [managers.get(pk, f"#{pk}") for pk in scope.enterprise_managers]),
-        (_("backup server"), [servers.get(pk, f"#{pk}") for pk in scope.backup_servers]),
+        (_("Enterprise Manager"), [managers.get(pk, _("unknown")) for pk in scope.enterprise_managers]),
+        (_("backup server"), [servers.get(pk, _("unknown")) for pk in scope.backup_servers]),
         (_("VM contains"), [scope.vm] if scope.vm else []),
         (_("VM is"), [scope.vm_exact] if scope.vm_exact else []),
         (_("result"), [str(Outcome(value).label) for value in scope.outcomes] + list(scope.results)),

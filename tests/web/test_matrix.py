@@ -28,7 +28,7 @@ from restorereports.reports.mail import message_of
 from restorereports.reports.render import render_report
 from restorereports.reports.request import request_report
 from restorereports.sign_in.tokens import make_token
-from tests.factories import make_user
+from tests.factories import make_enterprise_manager, make_schedule, make_user
 from tests.granted_world import MARK, SCOPED_ROLES, World, leaks_in, make_world
 
 pytestmark = pytest.mark.django_db
@@ -541,6 +541,108 @@ def test_a_grant_that_was_withdrawn_before_the_figures_were_taken_leaves_nothing
     report.refresh_from_db()
     assert report.rows == 1
     assert "own-" not in _text_of(report)
+
+
+def _asked_by(person: User, **scope: Any) -> Report:
+    """A report that is made at once."""
+    now = timezone.now()
+    asked = RestoreSessionScope(start=now - timedelta(days=30), end=now, **scope)
+    report = request_report(scope=asked, zone="UTC", organisation="", requested_by=person, at=now)
+    render_report(report.pk, as_of=now)
+    report.refresh_from_db()
+    assert report.status == Report.Status.READY, report.error
+    return report
+
+
+def _shown(report: Report, person: User) -> str:
+    """The report's page, the list of reports and the PDF, as this person sees them."""
+    client = Client()
+    client.force_login(person)
+    pages = [
+        client.get(reverse(name, args=args))
+        for name, args in (("report-detail", (report.pk,)), ("report-list", ()))
+    ]
+    assert [page.status_code for page in pages] == [200, 200]
+    return _text_of(report) + "".join(page.content.decode() for page in pages)
+
+
+def test_a_report_that_covers_a_part_holds_nothing_of_what_else_its_requester_sees() -> None:
+    world = make_world()
+    wide = {
+        "the whole Enterprise Manager": make_user(User.Role.AUDITOR, world.shared),
+        "another backup server": make_user(User.Role.AUDITOR, world.part, world.foreign.server),
+        "another Enterprise Manager": make_user(User.Role.AUDITOR, world.shared, world.foreign.em),
+    }
+    reader = make_user(User.Role.AUDITOR, world.part, username="narrow")
+    scopes = {
+        "the whole Enterprise Manager": {"backup_servers": (world.part.pk,)},
+        "another backup server": {"backup_servers": (world.part.pk,)},
+        "another Enterprise Manager": {
+            "backup_servers": (world.part.pk,),
+            "enterprise_managers": (world.shared.pk, world.foreign.em.pk),
+        },
+    }
+
+    for what, person in wide.items():
+        report = _asked_by(person, **scopes[what])
+
+        assert report.rows == 1, what
+        assert leaks_in(_shown(report, reader)) == [], what
+        assert "ZZFOREIGN words" not in _text_of(report), what
+
+
+def test_figures_over_all_backup_servers_are_for_those_who_see_all_of_them() -> None:
+    world = make_world()
+    report = _asked_by(make_user(User.Role.AUDITOR, world.shared), enterprise_managers=(world.shared.pk,))
+
+    assert "73,737" in _text_of(report)
+    assert not Report.objects.visible_to(make_user(User.Role.AUDITOR, world.part)).filter(pk=report.pk)
+    other = make_user(User.Role.AUDITOR, world.part, world.shared)
+    assert Report.objects.visible_to(other).filter(pk=report.pk)
+
+
+def test_a_report_that_covers_nothing_is_nobodys_but_its_requesters() -> None:
+    world = make_world()
+    fresh = make_enterprise_manager(name="ZZFOREIGN-fresh-em")
+    requester = make_user(User.Role.AUDITOR, fresh, world.own.server)
+    reports = [
+        _asked_by(requester, enterprise_managers=(fresh.pk,), vm="ZZFOREIGN-typed"),
+        _asked_by(requester, enterprise_managers=(fresh.pk,), backup_servers=(world.own.server.pk,)),
+    ]
+    schedule = make_schedule(name="ZZFOREIGN-fresh")
+    schedule.enterprise_managers.add(fresh)
+    now = timezone.now()
+    scope = RestoreSessionScope(start=now - timedelta(days=30), end=now, enterprise_managers=(fresh.pk,))
+    planned = request_report(
+        scope=scope, zone="UTC", organisation="", requested_by=None, at=now, schedule=schedule
+    )
+    render_report(planned.pk, as_of=now)
+    stranger = world.scoped(User.Role.AUDITOR)
+    client = Client()
+    client.force_login(stranger)
+
+    listed = client.get(reverse("report-list")).content.decode()
+
+    assert leaks_in(listed) == []
+    for report in (*reports, planned):
+        assert not Report.objects.visible_to(stranger).filter(pk=report.pk)
+        assert client.get(reverse("report-detail", args=[report.pk])).status_code == 404
+    for report in reports:
+        assert Report.objects.visible_to(requester).filter(pk=report.pk)
+
+
+def test_a_schedule_that_one_does_not_know_has_no_name() -> None:
+    world = make_world()
+    report = Report.objects.get(pk=world.own.report.pk)
+    report.requested_by = None
+    report.save()
+    client = Client()
+    client.force_login(make_user(User.Role.AUDITOR, world.own.server))
+
+    page = client.get(reverse("report-detail", args=[report.pk])).content.decode()
+
+    assert "a schedule" in page
+    assert "own-schedule" not in page
 
 
 def _text_of(report: Report) -> str:
