@@ -16,10 +16,11 @@ def next_of(request: HttpRequest) -> str:
 
 
 def safe(request: HttpRequest, address: str) -> str:
-    """This address when it stays on this site and is no log-in again, else the first page."""
+    """This address when it is a path of this site and no log-in again, else the first page."""
     here = url_has_allowed_host_and_scheme(
         address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    if not here or len(address) > 4000 or resolve_url(settings.LOGIN_URL) in address.split("?")[0]:
+    path = address.startswith("/")  # a word without one would be looked up as the name of a page
+    if not (here and path) or len(address) > 4000 or resolve_url(settings.LOGIN_URL) in address.split("?")[0]:
         return resolve_url(settings.LOGIN_REDIRECT_URL)
     return address

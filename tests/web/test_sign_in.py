@@ -178,11 +178,33 @@ def test_a_password_hashed_in_an_older_way_lets_in_for_good(
         "/login/",
         "/login/openid/",
         "/" + "x" * 5000,
+        "reports",
+        "foo",
+        "?a=b",
+        "%2f%2fevil.example",
+        "login",
+        "/\x00\r\nlogin/../login/",
     ],
 )
 def test_no_next_leads_away_or_round_in_circles(client: Client, auditor: User, address: str) -> None:
+    assert client.get("/login/", {"next": address}).status_code == 200
     assert log_in(client, next=address).url == "/"
+    assert is_logged_in(client)
     assert client.get("/login/", {"next": address}).url == "/"
+
+
+def test_no_next_of_the_address_stands_in_the_way_of_code_and_provider(
+    client: Client, auditor: User, identity_provider: LyingProvider
+) -> None:
+    GroupRule.objects.create(group="auditors", role="auditor", everything=True)
+    app, _codes = set_up(auditor)
+    client.post("/login/?next=foo", {"username": "c.specimen", "password": PASSWORD})
+
+    assert client.post("/login/code/", {"code": app.now()}).url == "/"
+
+    other = Client()
+    identity_provider.claims |= {"groups": ["auditors"]}
+    assert come_back(other, begin(other, identity_provider, "foo")).url == "/"
 
 
 def test_the_http_session_has_a_new_key_after_the_log_in(client: Client, auditor: User) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -38,7 +38,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
     """The button to the identity provider, and the form for local accounts."""
     onwards = next_of(request)
     if request.user.is_authenticated:
-        return redirect(onwards)
+        return HttpResponseRedirect(onwards)
     form = LogInForm(request.POST or None)
     context = {"next": onwards, "openid_name": settings.OIDC_NAME if provider.is_configured() else ""}
     if form.is_valid():
@@ -61,7 +61,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
             let_in(request, user, method=Method.PASSWORD)
             if owes_second_factor(user):
                 note_password(request.session, timezone.now())
-            return redirect(onwards)
+            return HttpResponseRedirect(onwards)
     return render(request, "web/login.html", context | {"form": form, "ended": _why(request)})
 
 
@@ -93,7 +93,7 @@ def log_in_code(request: HttpRequest) -> HttpResponse:
         if method:
             pending.end(request.session)
             let_in(request, found.user, method=method)
-            return redirect(safe(request, found.onwards))
+            return HttpResponseRedirect(safe(request, found.onwards))
         form.add_error(
             None, _("This code is wrong, or was used already. The app shows a new one every 30 seconds.")
         )
@@ -115,14 +115,14 @@ def log_in_openid(request: HttpRequest) -> HttpResponse:
     _or_404()
     onwards = next_of(request)
     if request.user.is_authenticated:
-        return redirect(onwards)
+        return HttpResponseRedirect(onwards)
     try:
         address, begun = provider.begin(_callback(request))
     except provider.ProviderError as failed:
         return _failed(request, failed)
     began = {"next": onwards, "at": timezone.now().timestamp()}
     request.session[_STATE] = asdict(begun) | began
-    return redirect(address)
+    return HttpResponseRedirect(address)
 
 
 @login_not_required
@@ -146,7 +146,7 @@ def log_in_openid_callback(request: HttpRequest) -> HttpResponse:
     if admission.user is None:
         return _refused(request, _not_admitted(admission.refused), status=403)
     let_in(request, admission.user, method=Method.OPENID)
-    return redirect(safe(request, began["next"]))
+    return HttpResponseRedirect(safe(request, began["next"]))
 
 
 def _not_admitted(why: groups.Why | None) -> str:
