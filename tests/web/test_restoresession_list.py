@@ -435,6 +435,7 @@ def test_search_goes_to_a_restore_session_by_its_id_and_to_the_list_by_name(
     assert by_uid.url == by_id.url == f"/restore-sessions/{row.pk}/"
     assert by_name.url == "/?period=all&vm=payroll"
     assert page.get("/search/").url == "/?period=all&vm="
+    assert page.get("/search/?q=%00pay%00roll").url == "/?period=all&vm=payroll"
 
 
 def test_csv_holds_what_the_list_shows(page: Client, em: EnterpriseManager) -> None:

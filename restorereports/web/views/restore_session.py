@@ -190,7 +190,7 @@ def restoresession_pdf(request: PersonRequest) -> HttpResponse:
 @require_safe
 def search(request: PersonRequest) -> HttpResponse:
     """The search in the head: a restore session's id goes to it, other text to the list of all time."""
-    text = request.GET.get("q", "").strip()
+    text = request.GET.get("q", "").replace("\0", "").strip()  # PostgreSQL's texts hold no zero character
     found = RestoreSession.objects.visible_to(request.user).filter(uid__in=[text, UID_PREFIX + text])
     ids = list(found.values_list("pk", flat=True)[:2]) if text else []
     if len(ids) == 1:
