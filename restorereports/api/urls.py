@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
@@ -58,5 +58,5 @@ urlpatterns = [
         if isinstance(pattern, URLPattern) and pattern.name != "api-root"
     ),
     path("", gated(nothing), name="api-root"),
-    path("<path:rest>", gated(nothing), name="nothing"),
+    re_path(r"^(?P<rest>[\s\S]+)$", gated(nothing), name="nothing"),
 ]

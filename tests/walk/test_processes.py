@@ -27,9 +27,10 @@ from tests.walk.installation import Installation, assert_equal
 pytestmark = pytest.mark.processes
 
 SET_UP = """
-from restorereports.models import ReportSchedule, User
+from restorereports.models import Grant, ReportSchedule, User
 from datetime import date
-User.objects.create_user("auditor", password="a long password", role="auditor")
+auditor = User.objects.create_user("auditor", password="a long password", role="auditor")
+Grant.objects.create(user=auditor)
 ReportSchedule.objects.create(
     name="Monthly", recipients="auditor@example.test", organisation="Example AG", zone="Europe/Berlin", hour=0,
     first_month=(date.today().replace(day=1) - __import__("datetime").timedelta(days=1)).replace(day=1))

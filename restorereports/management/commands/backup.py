@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 from django.utils import timezone
 
 from restorereports.audit import COMMAND_LINE, Action, record
 from restorereports.management import archive, database
 from restorereports.management.sealed_keys import ask_passphrase
+from restorereports.models import AuditEntry
 
 
 class Command(BaseCommand):
@@ -39,7 +41,8 @@ class Command(BaseCommand):
                 f"The backup was not made: {failure.filename or path}: {failure.strerror}."
             ) from None
         size = path.stat().st_size
-        _record(manifest, path.name, size)
+        if AuditEntry._meta.db_table in connection.introspection.table_names():  # not so before it was migrated
+            _record(manifest, path.name, size)
         self.stdout.write(
             f"{path}: {database.ENGINES[manifest.engine]} database and {len(manifest.reports):,} PDF reports as of "
             f"{manifest.made_at:%Y-%m-%d %H:%M:%S} UTC, {size:,} bytes"
