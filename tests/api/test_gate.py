@@ -109,7 +109,7 @@ def test_the_api_only_reads(scoped: Caller, method: str) -> None:
 def test_an_address_that_is_none_is_not_found_in_json(scoped: Caller) -> None:
     known = scoped.get("/api/v1/restore-sessions/987654321")
 
-    for address in ("", "x", "restore-sessions/0", "restore-sessions/x", f"reports/{'9' * 5000}"):
+    for address in ("", "x", "restore-sessions/0", "restore-sessions/x", "a%0Ab", f"reports/{'9' * 5000}"):
         answer = scoped.get(f"/api/v1/{address}")
         assert (answer.status_code, answer.content) == (404, known.content)
 
