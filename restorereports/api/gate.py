@@ -59,12 +59,17 @@ def gated(view: View, *, also_people: bool = False) -> View:
             return errors.not_found()
         except Exception:
             error_id = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
-            logger.exception("error id %s: %s %s", error_id, request.method, request.path)
+            logger.exception("error id %s: %s /%s", error_id, request.method, _route(request))
             got_request_exception.send(sender=None, request=request)
             return errors.broken(error_id)
         return errors.not_allowed(response["Allow"]) if response.status_code == 405 else response
 
     return gate
+
+
+def _route(request: HttpRequest) -> str:
+    """The pattern of the address: what was asked for in it is the asker's."""
+    return request.resolver_match.route if request.resolver_match else "?"
 
 
 def _let_in(request: ApiRequest) -> HttpResponse | None:

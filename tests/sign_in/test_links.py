@@ -83,7 +83,9 @@ def test_a_browser_that_keeps_no_cookies_uses_it_and_the_log_does_not_learn_it(
     """A form refused for want of a cookie would put the address, which still opens, into the log."""
     path = make_link(person, actor=COMMAND_LINE)
 
-    assert Client(enforce_csrf_checks=True).post(path, TWICE).status_code == 302
+    browser = Client(enforce_csrf_checks=True)
+    assert browser.get(path)["Referrer-Policy"] == "no-referrer"
+    assert browser.post(path, TWICE, HTTP_ORIGIN="null").status_code == 302
 
     assert path not in caplog.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
@@ -103,6 +104,42 @@ def test_the_first_link_ends_after_a_day_or_when_changed(client: Client, db: Non
         assert client.get(path).status_code == 404
     make_user()
     assert client.get(path).status_code == 404
+
+
+def test_looking_at_the_first_link_holds_nobody_up(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock holds every change of people; only somebody with the link gets that far, and only with the form."""
+    locked: list[str] = []
+    monkeypatch.setattr("restorereports.web.views.account.wait_for_others", lambda: locked.append("users"))
+    path = first_administrator_path()
+
+    client.get("/welcome/x/")
+    client.post("/welcome/x/", FIRST)
+    client.get(path)
+    assert locked == []
+    client.post(path, FIRST)
+    assert locked == ["users"]
+
+
+def test_of_two_who_send_the_first_form_the_second_finds_a_user(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "restorereports.web.views.account.wait_for_others", lambda: make_user(username="first")
+    )
+
+    assert client.post(first_administrator_path(), FIRST).status_code == 404
+    assert [user.username for user in User.objects.all()] == ["first"]
+
+
+def test_a_browser_names_the_first_link_to_nobody(db: None) -> None:
+    """It then says that its origin is null, also to us."""
+    browser, path = Client(enforce_csrf_checks=True), first_administrator_path()
+
+    assert browser.get(path)["Referrer-Policy"] == "no-referrer"
+    assert browser.get("/welcome/x/")["Referrer-Policy"] == "no-referrer"
+    assert browser.post(path, FIRST, HTTP_ORIGIN="null").url == "/enterprise-managers/add/"
 
 
 def test_the_first_administrator_needs_a_good_password(client: Client, db: None) -> None:

@@ -29,6 +29,7 @@ from restorereports.sign_in.people import change_password
 from ..access import PersonRequest
 from ..first_run import is_open, wait_for_others
 from ..forms.account import AccountForm, FirstAdministratorForm, zone_names
+from ..secret_address import secret_address
 from ..waiting import wait_sentence
 
 
@@ -103,20 +104,22 @@ def log_out_everywhere(request: PersonRequest) -> HttpResponse:
     return redirect(f"{resolve_url(installation.LOGIN_URL)}?ended=everywhere")
 
 
+@secret_address
 @login_not_required
 @sensitive_post_parameters()
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Make the first administrator; the link is worth nothing once there is a user."""
+    if not is_open(token):  # nobody who only tries addresses gets as far as the lock
+        return _closed(request)
     form = FirstAdministratorForm(request.POST or None)
-    with transaction.atomic():
-        wait_for_others()  # of two who send the form at once, the second finds a user
-        if not is_open(token):
-            return _closed(request)
-        user = form.save() if form.is_valid() else None
-        if user:
+    if form.is_valid():
+        with transaction.atomic():
+            wait_for_others()  # of two who send the form at once, the second finds a user
+            if not is_open(token):
+                return _closed(request)
+            user = form.save()
             details = {"role": user.role, "has_password": True, "by": "first link"}
             record(Action.PERSON_ADDED, actor_of(request, person=user), of=user, details=details)
-    if user:
         let_in(request, user, method=Method.PASSWORD)
         if second_factor.owes_second_factor(user):
             note_password(request.session, timezone.now())

@@ -8,16 +8,16 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 
 from restorereports.sign_in.actor import actor_of
 from restorereports.sign_in.links import LinkEnded, person_of, use_link
 
 from ..forms.person import LinkForm
+from ..secret_address import secret_address
 
 
-@csrf_exempt  # the address itself holds what a foreign site cannot know; a refused form would write it to the log
+@secret_address
 @login_not_required
 @sensitive_post_parameters()
 def one_time_link(request: HttpRequest, pk: int, token: str) -> HttpResponse:
