@@ -18,8 +18,11 @@ from django.conf import settings
 
 from restorereports.models import AuditEntry, AuditHead
 
+from .reading import CANNOT_BE_READ, is_whole
+
 GENESIS: Final = "0" * 64
 LARGEST_NUMBER: Final = 2**53  # beyond it readers of JSON disagree on what a number is
+THE_HEAD: Final = 1  # the only row of its table
 _COVERED: Final = (
     *("number", "action", "via", "person_id", "person_name", "address"),
     *("object_type", "object_id", "object_name", "enterprise_manager_id", "details"),
@@ -74,17 +77,36 @@ def seal_of_head(head: AuditHead) -> str:
     return _seal("head", f"{head.length}:{head.hash}")
 
 
+def is_unchanged(entry: AuditEntry) -> bool:
+    """Whether the entry bears its own hash; what cannot be hashed was never written by `record`."""
+    try:
+        return hash_of(entry) == entry.hash
+    except CANNOT_BE_READ:
+        return False
+
+
 def is_sealed(entry: AuditEntry) -> bool:
     return _equal(seal_of_entry(entry), entry.seal)
 
 
 def head_is_sealed(head: AuditHead) -> bool:
-    return _equal(seal_of_head(head), head.seal)
+    return is_whole(head.length) and _equal(seal_of_head(head), head.seal)
+
+
+def read_head() -> AuditHead | None:
+    """The head, without a seal where it cannot be read; None where there is none."""
+    try:
+        return AuditHead.objects.filter(pk=THE_HEAD).first()
+    except CANNOT_BE_READ:
+        return AuditHead(pk=THE_HEAD, length=0, hash="", seal="")
 
 
 def _seal(kind: str, text: str) -> str:
-    return hmac.new(settings.AUDIT_KEY.encode(), f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()
+    sealed = f"{kind}:{text}".encode("utf-8", "surrogatepass")
+    return hmac.new(settings.AUDIT_KEY.encode(), sealed, hashlib.sha256).hexdigest()
 
 
-def _equal(seal: str, found: str) -> bool:
+def _equal(seal: str, found: object) -> bool:
+    if not isinstance(found, str):
+        return False
     return hmac.compare_digest(seal.encode(), found.encode("utf-8", "surrogatepass"))

@@ -2,8 +2,9 @@
 
 An entry's hash covers its columns and the hash before it, its seal is an HMAC of that hash under AUDIT_KEY. The head
 bears the length under a seal of its own. So a changed byte, a missing entry, a cut tail and a chain that was computed
-anew are all found (see `verification`). Who has the database and the key, or puts back an older copy of everything, is
-found only by what left the house: each report prints length and hash of its day.
+anew are all found (see `verification`). Who has the database and the key, puts back an older copy of everything, or
+takes the whole trail away together with its head, is found only by what left the house: each report prints length and
+hash of its day.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from django.utils import timezone
 
 from restorereports.models import AuditEntry, AuditHead, EnterpriseManager, User
 
-from .chain import GENESIS, hash_of, head_is_sealed, seal_of_entry, seal_of_head, storable, storable_text
+from .chain import (
+    GENESIS,
+    LARGEST_NUMBER,
+    hash_of,
+    head_is_sealed,
+    read_head,
+    seal_of_entry,
+    seal_of_head,
+    storable,
+    storable_text,
+)
 
 logger = logging.getLogger("restorereports.audit")
 
@@ -112,8 +123,8 @@ def _locked_head() -> AuditHead:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    found = AuditHead.objects.first()
-    last = AuditEntry.objects.order_by("-number").values_list("number", "hash").first() or (0, GENESIS)
+    found = read_head()
+    last = _last_entry()
     if found is None and last[0] == 0:
         return AuditHead(length=0, hash=GENESIS)
     wrong = _what_is_wrong(found, last[0])
@@ -123,6 +134,13 @@ def _locked_head() -> AuditHead:
     _move(found or AuditHead(), *last)
     record(Action.HEAD_MISSING, THE_INSTALLATION, details={"head": wrong})
     return AuditHead.objects.get()
+
+
+def _last_entry() -> tuple[int, str]:
+    """Number and hash of the last entry whose number is one: whatever else somebody wrote there stops nobody."""
+    numbers = AuditEntry.objects.filter(number__gte=1, number__lte=LARGEST_NUMBER)
+    number, last_hash = numbers.order_by("-number").values_list("number", "hash").first() or (0, GENESIS)
+    return number, last_hash if isinstance(last_hash, str) else GENESIS
 
 
 def _what_is_wrong(found: AuditHead | None, last: int) -> str:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from django.utils.translation import gettext as _
 
-from restorereports.models import AuditEntry, AuditHead, Report
+from restorereports.models import AuditEntry, AuditHead
 from restorereports.models.snapshot import snapshot
 
-from .chain import GENESIS, hash_of, head_is_sealed, is_sealed
+from .anchors import Anchor, anchors
+from .chain import GENESIS, head_is_sealed, is_sealed, is_unchanged, read_head
+from .reading import is_whole, number_of, rows_of
 
 MOST_FAULTS: Final = 200  # named one by one; the rest is counted
-_CHUNK: Final = 1000  # entries in memory at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """What the trail was at some moment, kept elsewhere: its length, its hash, and where that is written."""
-
-    length: int
-    hash: str
-    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +38,6 @@ class Findings:
     total: int
 
 
-def anchors() -> Iterator[Anchor]:
-    """What the reports that were made say of the trail."""
-    told = Report.objects.exclude(audit_length=None).order_by("audit_length", "pk")
-    for report in told.only("pk", "created_at", "audit_length", "audit_hash").iterator():
-        yield Anchor(report.audit_length or 0, report.audit_hash, str(report))
-
-
 def verify(known: Iterable[Anchor] = ()) -> Findings:
     """One pass over one frozen view of the trail; `known` are compared beside what the reports say.
 
@@ -62,9 +47,13 @@ def verify(known: Iterable[Anchor] = ()) -> Findings:
         walk = _Walk()
         for anchor in (*anchors(), *known):
             walk.expect(anchor)
-        for entry in AuditEntry.objects.order_by("number").iterator(chunk_size=_CHUNK):
-            walk.pass_by(entry)
-        end = AuditHead.objects.first()
+        entries = AuditEntry.objects.order_by("number")
+        for key, entry in rows_of(entries):
+            if entry is not None and is_whole(entry.number):
+                walk.pass_by(entry)
+            else:
+                walk.pass_by_unreadable(number_of(entries, key, "number"))
+        end = read_head()
         walk.end_at(end)
     found = tuple(sorted(walk.found, key=lambda fault: fault.number))
     return Findings(walk.entries, walk.expected, end, found, walk.total)
@@ -79,7 +68,7 @@ class _Walk:
     """Where the pass stands: the last entry seen, the last one that is good, the last one an anchor vouches for."""
 
     number: int = 0
-    hash: str = GENESIS
+    hash: str | None = GENESIS  # None: it could not be read
     good: bool = True
     last_good: int = 0
     anchored: int = 0
@@ -90,20 +79,22 @@ class _Walk:
     total: int = 0
     found: list[Fault] = field(default_factory=list)
     anchors: dict[int, list[Anchor]] = field(default_factory=dict)
+    unreadable: list[Anchor] = field(default_factory=list)
 
     def expect(self, anchor: Anchor) -> None:
         self.expected += 1
-        self.anchors.setdefault(anchor.length, []).append(anchor)
+        if anchor.length < 0:
+            self.unreadable.append(anchor)
+        else:
+            self.anchors.setdefault(anchor.length, []).append(anchor)
 
     def pass_by(self, entry: AuditEntry) -> None:
         self.entries += 1
         if entry.number < 1:
             self._fault(entry.number, _("entry %d was never written by this installation") % entry.number)
             return
-        if self.entries == 1:
-            self._compare(0, GENESIS)
-        self._check_place(entry)
-        self._check_seal(entry, is_unchanged=hash_of(entry) == entry.hash)
+        self._check_place(entry.number, entry.previous_hash)
+        self._check_seal(entry)
         if entry.action == AuditEntry.Action.HEAD_MISSING:
             words = _("before entry %d the head was missing or changed: entries may have been cut off there")
             self._fault(entry.number, words % entry.number)
@@ -112,21 +103,37 @@ class _Walk:
         if self.good:
             self.last_good = entry.number
 
-    def _check_place(self, entry: AuditEntry) -> None:
-        if entry.number == self.number + 1:
-            if entry.previous_hash != self.hash:
-                self._fault(entry.number, _("entry %d does not follow the one before it") % entry.number)
+    def pass_by_unreadable(self, number: int | None) -> None:
+        """A row with something in it that no column of its kind can hold; `number` where at least that is one."""
+        self.entries += 1
+        if number is None or number < 1:
+            words = _("behind entry %d stands one whose number cannot be read")
+            self._fault(self.number + 1, words % self.number)
             return
-        first, last = self.number + 1, entry.number - 1
-        if first == last:
+        self._check_place(number, self.hash)
+        self._fault(number, _("entry %d cannot be read: it was changed after it was written") % number)
+        self.anchors.pop(number, None)
+        self.number, self.hash = number, None
+
+    def _check_place(self, number: int, previous_hash: str | None) -> None:
+        if not self.number:
+            self._compare(0, GENESIS)
+        if number == self.number + 1:
+            if self.hash is not None and previous_hash != self.hash:
+                self._fault(number, _("entry %d does not follow the one before it") % number)
+            return
+        first, last = self.number + 1, number - 1
+        if first > last:
+            self._fault(number, _("entry %d is there more than once") % number)
+        elif first == last:
             self._fault(first, _("entry %d is missing") % first)
         else:
             words = _("entries %(first)d to %(last)d are missing")
             self._fault(first, words % {"first": first, "last": last})
         self.anchors = {length: at for length, at in self.anchors.items() if not first <= length <= last}
 
-    def _check_seal(self, entry: AuditEntry, *, is_unchanged: bool) -> None:
-        if not is_unchanged:
+    def _check_seal(self, entry: AuditEntry) -> None:
+        if not is_unchanged(entry):
             self._fault(entry.number, _("entry %d was changed after it was written") % entry.number)
         elif is_sealed(entry):
             self._tell_unsealed(_("the seal of entry %(first)d was changed"), entry.number - 1)
@@ -173,6 +180,9 @@ class _Walk:
             for anchor in self.anchors[length]:
                 seen = {"where": anchor.where, "n": length, "here": self.number}
                 self._fault(self.number + 1, words % seen)
+        for anchor in self.unreadable:
+            told = _("what %s says of the trail cannot be read: it was changed") % anchor.where
+            self._fault(self.number + 1, told, last_good=min(self.last_good, self.anchored))
 
     def _check_head(self, head: AuditHead | None) -> None:
         after = self.number + 1
@@ -184,7 +194,7 @@ class _Walk:
         elif head.length > self.number:
             words = _("the tail is cut: %(n)d entries were written, %(here)d are here")
             self._fault(after, words % {"n": head.length, "here": self.number})
-        elif (head.length, head.hash) != (self.number, self.hash):
+        elif head.length != self.number or self.hash not in (None, head.hash):
             words = _("the head names entry %d as the last one, and not the one that is here")
             self._fault(self.number, words % head.length)
 
