@@ -44,9 +44,13 @@ def save_rule(rule: GroupRule, *, sees: Sees, actor: Actor) -> None:
 
 @transaction.atomic
 def delete_rule(rule: GroupRule, *, actor: Actor) -> None:
-    details = {"before": _as_details(rule), "after": None}
+    """Nothing happens to one that somebody else has deleted."""
+    found = GroupRule.objects.select_for_update().filter(pk=rule.pk).first()
+    if found is None:
+        return
+    details = {"before": _as_details(found), "after": None}
+    GroupRule.objects.filter(pk=rule.pk).delete()
     record(Action.GROUP_CHANGED, actor, of=rule, details=details)
-    rule.delete()
 
 
 def _as_details(rule: GroupRule) -> dict[str, Any]:

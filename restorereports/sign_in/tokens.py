@@ -41,7 +41,9 @@ def make_token(
     """The token's row, and the token itself, which nobody can read again. Raises TooManyTokens."""
     text = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
-        owner = User.objects.select_for_update().get(pk=person.pk)  # of two who make the last one, one waits
+        owner = User.objects.select_for_update(no_key=True).get(
+            pk=person.pk
+        )  # of two who make the last one, one waits
         if owner.api_tokens.good(at).count() >= MOST_GOOD:
             raise TooManyTokens(
                 _("You have %d tokens that work, and nobody may have more. Revoke one first.") % MOST_GOOD
@@ -136,9 +138,8 @@ def _whole_seconds(left: timedelta) -> int:
 def record_refusal(token: ApiToken, *, actor: Actor, path: str, needs: str, at: datetime) -> None:
     """Put a refused request on record, at most one a minute of each token: a loop cannot flood the trail."""
     with transaction.atomic():
-        ApiToken.objects.select_for_update().get(
-            pk=token.pk
-        )  # whoever comes second sees the first one's entry
+        # whoever comes second sees the first one's entry
+        ApiToken.objects.select_for_update(no_key=True).get(pk=token.pk)
         told = AuditEntry.objects.filter(object_type=ApiToken._meta.model_name, object_id=token.pk)
         if not told.filter(action=Action.REFUSED, at__gt=at - MINUTE, at__lte=at).exists():
             record(Action.REFUSED, actor, of=token, details={"path": path, "needs": needs})

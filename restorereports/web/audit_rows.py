@@ -15,6 +15,8 @@ from .audit_filters import OBJECT_TYPES, knows_object
 
 _TYPES = dict(OBJECT_TYPES)
 # Their details are by field what it was and what it became.
+# What somebody's groups took from him would otherwise stand in his own entries.
+_OF_GRANTS = frozenset({AuditEntry.Action.GRANTS_CHANGED, AuditEntry.Action.PERSON_CHANGED})
 _CHANGES = frozenset(
     {AuditEntry.Action.EM_CHANGED, AuditEntry.Action.PIN_ACCEPTED, AuditEntry.Action.SCHEDULE_CHANGED}
 )
@@ -55,7 +57,7 @@ def row_of(entry: AuditEntry, reader: User) -> Row:
         object_type=str(_TYPES.get(entry.object_type, entry.object_type)),
         object_name=entry.object_name if object_known else None,
         details=tuple(_lines(entry.details, changes=entry.action in _CHANGES))
-        if everything or (own and object_known)
+        if everything or (own and object_known and entry.action not in _OF_GRANTS)
         else None,
         hash=entry.hash,
     )

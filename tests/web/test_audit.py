@@ -15,7 +15,7 @@ from django.test import Client
 from restorereports.audit import COMMAND_LINE, Action, Actor, Via, faults, record
 from restorereports.models import AuditEntry, Delivery, EnterpriseManager, Report, User
 from restorereports.reports.files import path_of, sweep
-from restorereports.web.refused import AT_MOST_EVERY
+from restorereports.web.refused import AT_MOST_EVERY, MOST
 from tests.factories import (
     make_backup_server,
     make_enterprise_manager,
@@ -308,6 +308,15 @@ def test_a_refused_page_is_on_record_once_a_minute(db) -> None:
         {"method": "GET", "path": "/audit/"},
     ]
     assert {entry.person for entry in refused} == {viewer}
+
+
+def test_nobody_fills_the_trail_with_refused_pages(db) -> None:
+    client = logged_in(make_user(User.Role.VIEWER))
+
+    for number in range(MOST + 5):
+        assert client.get(f"/people/{number}/").status_code == 403
+
+    assert len(entries("refused")) == MOST
 
 
 def test_a_foreign_thing_leaves_no_entry(admin_page: Client) -> None:

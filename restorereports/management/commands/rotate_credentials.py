@@ -15,7 +15,7 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         rotated = 0
-        for enterprise_manager in EnterpriseManager.objects.select_for_update():
+        for enterprise_manager in EnterpriseManager.objects.select_for_update(no_key=True):
             try:
                 enterprise_manager.password_token = credential.rotate(enterprise_manager.password_token)
             except credential.CredentialUnreadable as failure:
