@@ -41,7 +41,8 @@ class Command(BaseCommand):
                 f"The backup was not made: {failure.filename or path}: {failure.strerror}."
             ) from None
         size = path.stat().st_size
-        if AuditEntry._meta.db_table in connection.introspection.table_names():  # not so before it was migrated
+        # a database that is backed up before it is migrated has no trail yet
+        if AuditEntry._meta.db_table in connection.introspection.table_names():
             _record(manifest, path.name, size)
         self.stdout.write(
             f"{path}: {database.ENGINES[manifest.engine]} database and {len(manifest.reports):,} PDF reports as of "
