@@ -48,9 +48,11 @@ def report_rows(reports: Iterable[Report], reader: User) -> list[ReportRow]:
 def _names(
     model: type[EnterpriseManager] | type[BackupServer], reader: User, ids: set[int]
 ) -> dict[int, str]:
+    """A name for each; what the reader may not know bears none, and what is not there its number."""
     if not ids:
         return {}
-    return dict(model.objects.visible_to(reader).filter(pk__in=ids).values_list("pk", "name"))
+    known = dict(model.objects.visible_to(reader).filter(pk__in=ids).values_list("pk", "name"))
+    return {pk: f"#{pk}" if reader.granted.everything else _("unknown") for pk in ids} | known
 
 
 def period_words(scope: RestoreSessionScope, zone: str) -> str:
@@ -69,8 +71,8 @@ def _is_midnight(at: datetime) -> bool:
 
 def _scope_words(scope: RestoreSessionScope, managers: dict[int, str], servers: dict[int, str]) -> str:
     parts = [
-        (_("Enterprise Manager"), [managers.get(pk, _("unknown")) for pk in scope.enterprise_managers]),
-        (_("backup server"), [servers.get(pk, _("unknown")) for pk in scope.backup_servers]),
+        (_("Enterprise Manager"), [managers[pk] for pk in scope.enterprise_managers]),
+        (_("backup server"), [servers[pk] for pk in scope.backup_servers]),
         (_("VM contains"), [scope.vm] if scope.vm else []),
         (_("VM is"), [scope.vm_exact] if scope.vm_exact else []),
         (_("result"), [str(Outcome(value).label) for value in scope.outcomes] + list(scope.results)),
