@@ -12,6 +12,8 @@ from ninja import NinjaAPI
 DESCRIPTION: Final = """\
 Reads what Restore Reports holds; it changes nothing. Send `Authorization: Bearer rr_…` with a token that you made
 under Account, API tokens. A token sees what its person may see, within the token's scope.
+If that person logs in through the identity provider, the token rests (401) from 7 days after the last log-in until the
+next one, since groups are read at a log-in.
 
 Lists have pages: take `next_cursor` as `cursor` of the next request with the same filters, until it is null. Times
 are ISO 8601; those given need an offset, those answered are UTC. At most 120 requests a minute for each token;

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Self
+from datetime import datetime, timedelta
+from typing import Final, Self
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from .account import User
 
+# A person's groups are read at his log-in alone; tokens do not outlive for longer what was read then.
+GROUPS_COUNT_FOR: Final = timedelta(days=7)
+
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def good(self, as_of: datetime) -> Self:
-        """Those that still open the API: not ended, not revoked, and nothing has ended what their person has open."""
+        """Those that still open the API: not ended, not revoked, and nothing has ended what their person has open.
+
+        Of somebody from the identity provider only while his groups were read lately, see GROUPS_COUNT_FOR.
+        """
+        local, lately = Q(user__identity=None), Q(user__identity__read_at__gte=as_of - GROUPS_COUNT_FOR)
         return self.filter(
+            local | lately,
             revoked_at=None,
             expires_at__gt=as_of,
             user__is_active=True,

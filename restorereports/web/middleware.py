@@ -20,6 +20,8 @@ from restorereports.sign_in.second_factor import owes_second_factor
 
 # Ids of what asks by itself (`hx-trigger="every …"`): that somebody has left a page open is no sign of him.
 POLLING: Final = frozenset({"progress", "report-status"})
+# In the address that a page without JavaScript loads itself anew with (`http-equiv="refresh"`).
+WAITING: Final = "waiting"
 # What somebody may still do who must set up his second factor first.
 OPEN_WITHOUT_SECOND_FACTOR: Final = frozenset({"second-factor", "logout"})
 
@@ -52,8 +54,7 @@ class SignInEndsMiddleware:
             if not getattr(view, "login_required", True):
                 return None
             return _to_login(request, why)
-        htmx = _htmx(request)
-        if not (htmx and htmx.trigger in POLLING):
+        if not _asks_by_itself(request):
             lasting.seen(request.session, at)
         return None
 
@@ -104,6 +105,12 @@ class PrivatePagesMiddleware:
 def _htmx(request: HttpRequest) -> Any:
     """What htmx says of its request; falsy when the browser itself asks."""
     return getattr(request, "htmx", None)
+
+
+def _asks_by_itself(request: HttpRequest) -> bool:
+    htmx = _htmx(request)
+    waits = request.method in ("GET", "HEAD") and WAITING in request.GET
+    return waits or bool(htmx and htmx.trigger in POLLING)
 
 
 def _to_login(request: HttpRequest, why: lasting.Ended) -> HttpResponse:

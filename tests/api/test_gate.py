@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from restorereports.models import ApiToken, AuditEntry, User
+from restorereports.models import ApiToken, AuditEntry, Identity, User
 from restorereports.sign_in import tokens
 from tests.api.conftest import NOW, Caller, World, caller
 from tests.factories import make_user
@@ -38,13 +38,43 @@ def _spoil_by_a_new_role(token: ApiToken) -> None:
     token.user.save()
 
 
+def _spoil_by_groups_of_long_ago(token: ApiToken) -> None:
+    _came_from_the_provider(token, days=7, seconds=1)
+
+
+def _came_from_the_provider(token: ApiToken, **ago: int) -> None:
+    read_at = NOW - timedelta(**ago)
+    Identity.objects.update_or_create(
+        user=token.user,
+        defaults={
+            "issuer": "i",
+            "subject": "s",
+            "first_seen_at": NOW - timedelta(days=90),
+            "read_at": read_at,
+        },
+    )
+
+
 SPOILED = [
+    _spoil_by_groups_of_long_ago,
     _spoil_expiry,
     _spoil_by_revoking,
     _spoil_by_switching_off,
     _spoil_by_a_new_password,
     _spoil_by_a_new_role,
 ]
+
+
+def test_groups_count_for_a_week_after_a_log_in(scoped: Caller, clock_begins_at_now: Any) -> None:
+    """Who loses his groups and never logs in again would else keep what his tokens open."""
+    token = ApiToken.objects.get()
+
+    _came_from_the_provider(token, days=6, hours=23)
+    assert scoped.get(LIST).status_code == 200
+    _came_from_the_provider(token, days=8)
+    assert scoped.get(LIST).status_code == 401
+    _came_from_the_provider(token, days=0)
+    assert scoped.get(LIST).status_code == 200
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
@@ -200,7 +230,7 @@ def test_addresses_of_one_ipv6_network_count_together(db: None) -> None:
 
 
 def test_a_failure_inside_is_told_in_json_without_its_cause(
-    scoped: Caller, monkeypatch: pytest.MonkeyPatch
+    scoped: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_args: Any, **_options: Any) -> Any:
         raise RuntimeError("the password is swordfish")
@@ -213,3 +243,4 @@ def test_a_failure_inside_is_told_in_json_without_its_cause(
     assert answer.status_code == 500
     assert answer.json()["error"] == "server_error"
     assert b"swordfish" not in answer.content
+    assert "GET /api/v1/<path:rest>" in caplog.text or "GET /api/v1/restore-sessions" in caplog.text

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from restorereports.models import ApiToken, AuditEntry, User
+from restorereports.models import ApiToken, AuditEntry, Identity, User
 from restorereports.sign_in.tokens import MOST_GOOD
 from tests.factories import make_user
 from tests.web.conftest import NOW
@@ -154,6 +154,15 @@ def test_a_token_that_is_over_or_ended_with_the_log_ins_is_told_as_such(page: Cl
     assert "Over" in html
     assert "Ended with your log-ins" in html
     assert 'class="button small"' not in html
+
+
+def test_who_comes_from_the_provider_is_told_that_tokens_rest(page: Client, auditor: User) -> None:
+    words = "7 days after your last log-in"
+    assert words not in page.get(PAGE).content.decode()
+
+    Identity.objects.create(user=auditor, issuer="i", subject="s", first_seen_at=NOW, read_at=NOW)
+
+    assert words in " ".join(page.get(PAGE).content.decode().split())
 
 
 def test_names_that_are_markup_are_shown_as_text(page: Client) -> None:

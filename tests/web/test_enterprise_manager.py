@@ -7,11 +7,14 @@ from datetime import time, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from restorereports.emulator.server import StandInServer
 from restorereports.emulator.world import World
-from restorereports.models import EnterpriseManager, SyncRun
+from restorereports.models import AuditEntry, EnterpriseManager, SyncRun
+from restorereports.web.forms.enterprise_manager import EnterpriseManagerEditForm
+from restorereports.web.views import enterprise_manager
 from tests.factories import make_backup_server, make_enterprise_manager, make_restore_session, make_run
 from tests.web.conftest import NOW
 
@@ -180,7 +183,7 @@ def test_sync_now_is_noted_and_wakes_the_workers(
     html = response.content.decode()
     assert "Waiting for a worker" in html
     assert 'hx-trigger="every 2s"' in html
-    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+    assert '<noscript><meta http-equiv="refresh" content="5; url=?waiting=1"></noscript>' in html
 
 
 def test_sync_now_survives_a_broker_that_is_down(
@@ -383,6 +386,51 @@ def test_a_kept_password_is_not_sent_elsewhere(admin_page: Client, em: Enterpris
     em.refresh_from_db()
     assert em.url == "https://em-west.example.test:9398"
     assert em.password() == " new one "
+
+
+def test_editing_leaves_a_pin_and_a_pause_that_came_meanwhile(
+    admin_page: Client, em: EnterpriseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the form's row and its saving a sync stops, and somebody else pins."""
+    meant, meanwhile = _fields(em, name="em-new-name"), {"pin_sha256": "bb" * 32, "pinned_at": NOW}
+    meanwhile |= {"paused_at": NOW, "paused_because": "certificate_changed", "offered_pem": "offered"}
+    checked = EnterpriseManagerEditForm.full_clean
+
+    def check_slowly(form: EnterpriseManagerEditForm) -> None:
+        checked(form)
+        EnterpriseManager.objects.filter(pk=em.pk).update(**meanwhile)
+
+    monkeypatch.setattr(EnterpriseManagerEditForm, "full_clean", check_slowly)
+    admin_page.post(f"/enterprise-managers/{em.pk}/edit/", meant)
+
+    em.refresh_from_db()
+    assert em.name == "em-new-name"
+    assert {name: getattr(em, name) for name in meanwhile} == meanwhile
+    entry = AuditEntry.objects.get(action="em_changed")
+    assert set(entry.details) == {"name", "interval_minutes"}
+
+
+@pytest.mark.parametrize("act", ["edit", "pin", "resume"])
+def test_what_writes_to_the_row_reads_it_locked_in_the_same_transaction(
+    admin_page: Client, em: EnterpriseManager, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """What a sync changed after the page's own reading is not taken back."""
+    _pause(em, "logon_refused")
+    read = enterprise_manager._locked
+
+    def read_late(request: Any, pk: int) -> EnterpriseManager:
+        assert connection.in_atomic_block
+        EnterpriseManager.objects.filter(pk=pk).update(
+            paused_because="certificate_changed", offered_pem="new", pin_sha256="cc" * 32
+        )
+        return read(request, pk)
+
+    monkeypatch.setattr(enterprise_manager, "_locked", read_late)
+    admin_page.post(f"/enterprise-managers/{em.pk}/{act}/", _fields(em, password="fresh"))
+
+    em.refresh_from_db()
+    assert (em.paused_because, em.offered_pem, em.pin_sha256) == ("certificate_changed", "new", "cc" * 32)
+    assert em.paused_at
 
 
 def test_a_new_password_ends_the_pause(admin_page: Client, em: EnterpriseManager) -> None:

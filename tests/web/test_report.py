@@ -175,7 +175,7 @@ def test_a_report_in_the_making_is_looked_at_again(page: Client) -> None:
 
     html = page.get(address).content.decode()
     assert "Waiting for a worker" in html
-    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+    assert '<noscript><meta http-equiv="refresh" content="5; url=?waiting=1"></noscript>' in html
     Report.objects.update(status="rendering")
     fragment = page.get(address, headers={"HX-Request": "true"})
     assert "Being made" in fragment.content.decode()

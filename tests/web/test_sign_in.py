@@ -19,7 +19,7 @@ from restorereports.models import ApiToken, AuditEntry, GroupRule, Identity, Sec
 from restorereports.models.account import SYSTEM
 from restorereports.models.credential import decrypt
 from restorereports.sign_in import second_factor
-from restorereports.web.middleware import POLLING
+from restorereports.web.middleware import POLLING, WAITING
 from tests.factories import PASSWORD, make_enterprise_manager, make_report, make_user
 from tests.sign_in import lying_provider
 from tests.sign_in.lying_provider import CLIENT_ID, LyingProvider
@@ -569,6 +569,22 @@ def test_what_a_page_asks_by_itself_is_no_request_of_the_person(client: Client, 
     assert ended["HX-Redirect"] == f"/login/?next=/reports/{report.pk}/&ended=idle"
 
 
+def test_a_page_that_loads_itself_without_javascript_is_no_request_of_the_person(
+    client: Client, auditor: User
+) -> None:
+    report = make_report(requested_by=auditor, status="waiting")
+    log_in(client)
+    address = f"/reports/{report.pk}/"
+    again = re.findall(r'http-equiv="refresh" content="5; url=([^"]+)"', client.get(address).content.decode())
+    for minutes in range(2, 30, 2):
+        with later(minutes):
+            html = client.get(address + again[0]).content.decode()
+            assert 'http-equiv="refresh" content="5; url=?waiting=1"' in html
+
+    with later(30):
+        assert client.get(address + again[0]).url.endswith("&ended=idle")
+
+
 def test_htmx_is_led_to_the_log_in_also_when_the_password_was_changed_elsewhere(
     page: Client, auditor: User
 ) -> None:
@@ -589,6 +605,13 @@ def test_everything_that_asks_by_itself_is_known() -> None:
         path.read_text().count('hx-trigger="every') for path in TEMPLATES.rglob("*.html")
     )
     assert {re.findall(r'\bid="([^"]+)"', tag)[0] for tag in found} == POLLING
+    anew = [
+        tag
+        for path in TEMPLATES.rglob("*.html")
+        for tag in re.findall(r"<meta [^>]*refresh[^>]*>", _plain(path))
+    ]
+    assert len(anew) == 2
+    assert all(f"url=?{WAITING}=1" in tag for tag in anew)
 
 
 def _plain(path: Path) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from restorereports.models import ApiToken
+from restorereports.models.api_token import GROUPS_COUNT_FOR
 from restorereports.sign_in.actor import actor_of
 from restorereports.sign_in.tokens import TooManyTokens, make_token, revoke_token
 
@@ -40,7 +41,7 @@ def api_token_list(request: PersonRequest) -> HttpResponse:
     text = _make(request, form, at) if form.is_valid() else None
     if text:
         form = ApiTokenForm(person=request.user)
-    context = {"rows": _rows(request, at), "form": form, "text": text}
+    context = {"rows": _rows(request, at), "form": form, "text": text, "groups_count_for": GROUPS_COUNT_FOR}
     return render(request, "web/api_token_list.html", context)
 
 

@@ -39,11 +39,18 @@ RUNS_SHOWN = 25
 _PAUSE = ("paused_at", "paused_because", "offered_pem")
 _TRUST = ("ca_pem", "pin_sha256", "pinned_pem", "pinned_at")
 _CREDENTIALS = ("password_token", "credentials_changed_at")
+_EDITED = tuple(dict.fromkeys((*EnterpriseManagerEditForm.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE)))
 
 
 def _get(request: PersonRequest, pk: int) -> Any:
     visible = EnterpriseManager.objects.visible_to(request.user)
     return get_object_or_404(visible.with_health(), pk=pk)
+
+
+def _locked(request: PersonRequest, pk: int) -> EnterpriseManager:
+    """As it is now, and stays until the transaction ends: a sync may pause it, another person pin, meanwhile."""
+    visible = EnterpriseManager.objects.visible_to(request.user)
+    return get_object_or_404(visible.select_for_update(no_key=True), pk=pk)
 
 
 def _get_whole(request: PersonRequest, pk: int) -> Any:
@@ -169,14 +176,16 @@ def enterprisemanager_sync(request: PersonRequest, pk: int) -> HttpResponse:
 @administrators_only
 def enterprisemanager_resume(request: PersonRequest, pk: int) -> HttpResponse:
     """Try again after a refused log-on: one attempt with the account as it is."""
-    em = _get(request, pk)
-    if em.paused_because == EnterpriseManager.Pause.LOGON_REFUSED:
-        em.resume()
-        em.sync_requested_at = timezone.now()
-        with transaction.atomic():
+    with transaction.atomic():
+        em = _locked(request, pk)
+        resumed = em.paused_because == EnterpriseManager.Pause.LOGON_REFUSED
+        if resumed:
+            em.resume()
+            em.sync_requested_at = timezone.now()
             em.save(update_fields=[*_PAUSE, "sync_requested_at"])
-            resumed = {"resumed_after": EnterpriseManager.Pause.LOGON_REFUSED.value}
-            record(Action.EM_SYNC_REQUESTED, actor_of(request), of=em, details=resumed)
+            after = {"resumed_after": EnterpriseManager.Pause.LOGON_REFUSED.value}
+            record(Action.EM_SYNC_REQUESTED, actor_of(request), of=em, details=after)
+    if resumed:
         wake(start_due_syncs)
     return redirect("enterprisemanager-detail", pk)
 
@@ -185,29 +194,34 @@ def enterprisemanager_resume(request: PersonRequest, pk: int) -> HttpResponse:
 @administrators_only
 def enterprisemanager_pin(request: PersonRequest, pk: int) -> HttpResponse:
     """Pin the offered certificate, if it is still the one that the page showed."""
-    em = _get(request, pk)
-    tested = offered_in(read_result(request, key=_result_key(em)))
-    offered = _facts(em.offered_pem) or _facts(tested["pem"] if tested else "")
     form = PinForm(request.POST)
-    if offered is None:
-        messages.warning(request, _("Nothing was pinned: no other certificate is on offer any more."))
-        return redirect("enterprisemanager-detail", pk)
-    if form.is_valid() and form.cleaned_data["sha256"] != offered.sha256:
-        form.add_error("word", _("Yet another certificate is offered now. Compare again."))
+    with transaction.atomic():
+        em = _locked(request, pk)
+        tested = offered_in(read_result(request, key=_result_key(em)))
+        offered = _facts(em.offered_pem) or _facts(tested["pem"] if tested else "")
+        if offered is None:
+            messages.warning(request, _("Nothing was pinned: no other certificate is on offer any more."))
+            return redirect("enterprisemanager-detail", pk)
+        if form.is_valid() and form.cleaned_data["sha256"] != offered.sha256:
+            form.add_error("word", _("Yet another certificate is offered now. Compare again."))
+        if form.is_valid():
+            _pin(request, em, offered)
     if not form.is_valid():
-        return _page(request, em, pin_form=form, status=422)
+        return _page(request, _get(request, pk), pin_form=form, status=422)
+    request.session.pop(_result_key(em), None)
+    wake(start_due_syncs)
+    messages.success(request, _("The new certificate is pinned; a sync was asked for."))
+    return redirect("enterprisemanager-detail", pk)
+
+
+def _pin(request: PersonRequest, em: EnterpriseManager, offered: CertificateFacts) -> None:
     at = timezone.now()
     pins = {"pin_sha256": [em.pin_sha256, offered.sha256]}
     em.trust_certificate(offered.pem, offered.sha256, at=at)
     em.offered_pem = ""
     em.sync_requested_at = at
-    with transaction.atomic():
-        em.save(update_fields=[*_TRUST, *_PAUSE, "sync_requested_at"])
-        record(Action.PIN_ACCEPTED, actor_of(request), of=em, details=pins)
-    request.session.pop(_result_key(em), None)
-    wake(start_due_syncs)
-    messages.success(request, _("The new certificate is pinned; a sync was asked for."))
-    return redirect("enterprisemanager-detail", pk)
+    em.save(update_fields=[*_TRUST, *_PAUSE, "sync_requested_at"])
+    record(Action.PIN_ACCEPTED, actor_of(request), of=em, details=pins)
 
 
 @require_POST
@@ -243,26 +257,36 @@ def enterprisemanager_test(request: PersonRequest, pk: int) -> HttpResponse:
 @administrators_only
 def enterprisemanager_edit(request: PersonRequest, pk: int) -> HttpResponse:
     em = _get(request, pk)
-    shown_name, before = em.name, facts_of(em)
-    form = EnterpriseManagerEditForm(request.POST or None, instance=em, password_kept=bool(em.password_token))
-    if form.is_valid():
-        at = timezone.now()
-        em = form.save(commit=False)
-        if form.cleaned_data["password"]:
-            em.set_password(form.cleaned_data["password"], at=at)
-        if "ca_pem" in form.changed_data and em.ca_pem:
-            em.pin_sha256, em.pinned_pem, em.pinned_at = "", "", None
-            if em.paused_because == EnterpriseManager.Pause.CERTIFICATE_CHANGED:
-                em.resume()
-        em.sync_requested_at = at
+    if request.method == "POST":
         with transaction.atomic():
-            em.save(update_fields=[*form.Meta.fields, *_CREDENTIALS, *_TRUST, *_PAUSE, "sync_requested_at"])
-            if found := changes(before, facts_of(em)):
-                record(Action.EM_CHANGED, actor_of(request), of=em, details=found)
-        request.session.pop(_result_key(em), None)
-        wake(start_due_syncs)
-        messages.success(request, _("Saved."))
-        return redirect("enterprisemanager-detail", pk)
-    return render(
-        request, "web/enterprisemanager_edit.html", {"em": em, "form": form, "shown_name": shown_name}
-    )
+            form = _save_edited(request, _locked(request, pk))
+        if form.is_valid():
+            request.session.pop(_result_key(em), None)
+            wake(start_due_syncs)
+            messages.success(request, _("Saved."))
+            return redirect("enterprisemanager-detail", pk)
+    else:
+        form = EnterpriseManagerEditForm(None, instance=em, password_kept=bool(em.password_token))
+    return render(request, "web/enterprisemanager_edit.html", {"em": em, "form": form, "shown_name": em.name})
+
+
+def _save_edited(request: PersonRequest, em: EnterpriseManager) -> EnterpriseManagerEditForm:
+    """The form, checked against the locked row and saved where it is valid: only what it changes, on record."""
+    before = facts_of(em)
+    was = {name: getattr(em, name) for name in _EDITED}
+    form = EnterpriseManagerEditForm(request.POST, instance=em, password_kept=bool(em.password_token))
+    if not form.is_valid():
+        return form
+    at = timezone.now()
+    if form.cleaned_data["password"]:
+        em.set_password(form.cleaned_data["password"], at=at)
+    if "ca_pem" in form.changed_data and em.ca_pem:
+        em.pin_sha256, em.pinned_pem, em.pinned_at = "", "", None
+        if em.paused_because == EnterpriseManager.Pause.CERTIFICATE_CHANGED:
+            em.resume()
+    em.sync_requested_at = at
+    changed = [name for name in _EDITED if getattr(em, name) != was[name]]
+    em.save(update_fields=[*changed, "sync_requested_at"])
+    if found := changes(before, facts_of(em)):
+        record(Action.EM_CHANGED, actor_of(request), of=em, details=found)
+    return form
