@@ -48,7 +48,6 @@ WRITTEN = {
         "at = '294000-01-01'",
         "details = '[1e400]'",
         "hash = ''",
-        "number = -3",
     ),
 }
 
@@ -67,7 +66,7 @@ def test_an_entry_that_cannot_be_read_is_named_and_the_next_act_is_written(five:
     entry = record(Action.BACKED_UP, COMMAND_LINE, name="later")
 
     assert found.total
-    assert {fault.last_good for fault in found.faults} == {2} or written.startswith("number = -")
+    assert {fault.last_good for fault in found.faults} == {2}
     assert entry.number == 6
 
 
