@@ -87,9 +87,14 @@ def test_what_is_no_state_of_a_trail_is_refused(text: str) -> None:
 def test_it_is_the_first_that_asks_the_database(transactional_db) -> None:
     """As in a process of its own, where nothing has connected yet."""
     write()
-    connections["default"].close()
+    of_the_tests = connections["default"]
+    of_the_tests.close()
     del connections["default"]
 
-    said, code = run()
+    try:
+        said, code = run()
+    finally:
+        connections["default"].close()
+        connections["default"] = of_the_tests
 
     assert (said[0], code) == ("Entries: 8", 0)
