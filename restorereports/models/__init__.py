@@ -12,11 +12,15 @@ from .gap import Gap, GapNote
 from .grant import Grant, Limited
 from .granted import Granted
 from .inventory import Inventory, Presence
+from .note import RestoreSessionNote
+from .policy import Exemption, Policy, PolicyVersion
 from .pulse import Pulse
 from .reconciliation import Reconciliation
-from .report import Delivery, Report, ReportSchedule
+from .register import RegisterEntry
+from .report import Delivery, Logo, Report, ReportSchedule
 from .restore_session import Outcome, RestoreSession, RestoreSessionSource
 from .scope import RestoreSessionScope
+from .session_class import ClassChange, ClassRules, SessionClass
 from .sign_in import FailedTries, GroupRule, Identity, RecoveryCode, SecondFactor
 from .sync_run import SyncRun
 from .virtual_machine import VirtualMachine, VirtualMachineAlias
@@ -30,9 +34,12 @@ __all__ = [
     "AuditHead",
     "BackupServer",
     "BackupServerSource",
+    "ClassChange",
+    "ClassRules",
     "CollectorOutage",
     "Delivery",
     "EnterpriseManager",
+    "Exemption",
     "FailedTries",
     "Gap",
     "GapNote",
@@ -43,19 +50,25 @@ __all__ = [
     "Inventory",
     "LastAdministrator",
     "Limited",
+    "Logo",
     "Outcome",
+    "Policy",
+    "PolicyVersion",
     "Presence",
     "Pulse",
     "Reader",
     "Reconciliation",
     "RecoveryCode",
+    "RegisterEntry",
     "Report",
     "ReportSchedule",
     "RestoreSession",
     "RestoreSessionChange",
+    "RestoreSessionNote",
     "RestoreSessionScope",
     "RestoreSessionSource",
     "SecondFactor",
+    "SessionClass",
     "SyncRun",
     "User",
     "VirtualMachine",

@@ -32,7 +32,8 @@ class Act(Enum):
 
     REPORT = "ask for reports, see and download them"
     READ_TRAIL = "read the audit trail"
-    NOTE = "write notes"
+    NOTE = "write notes, set the class of restore sessions"
+    SET_POLICY = "set policies, exemptions and the rules for classes"
     ADMINISTER = "set up Enterprise Managers, schedules and people"
 
 
@@ -204,7 +205,7 @@ _ALLOWED: Final[dict[User.Role, frozenset[Act]]] = {
     User.Role.VIEWER: frozenset(),
     User.Role.AUDITOR: _EVERYBODY_ELSE | {Act.READ_TRAIL},
     User.Role.OPERATOR: _EVERYBODY_ELSE | {Act.NOTE},
-    User.Role.POLICY_OWNER: _EVERYBODY_ELSE,
+    User.Role.POLICY_OWNER: _EVERYBODY_ELSE | {Act.SET_POLICY},
     User.Role.ADMINISTRATOR: frozenset(Act),
 }
 

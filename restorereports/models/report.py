@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from .account import Reader, validate_zone
+from .append_only import AppendOnly
 from .scope import RestoreSessionScope
 
 
@@ -33,6 +34,45 @@ def split_recipients(text: str) -> list[str]:
     return [part for part in text.replace(",", "\n").replace(";", "\n").split() if part]
 
 
+class Logo(AppendOnly):
+    """A picture for covers, kept once under its hash, so that an old report stays what it was."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    media_type = models.CharField(max_length=20)  # image/png or image/jpeg
+    image = models.BinaryField()
+
+    class Meta:
+        verbose_name = _("logo")
+
+    def __str__(self) -> str:
+        return self.sha256[:16]
+
+
+class Looks(models.Model):
+    """How a report is printed and for whom; belongs to each report or schedule, never to the installation."""
+
+    class Language(models.TextChoices):
+        ENGLISH = "en", _("English")
+        GERMAN = "de", _("German")
+
+    class Paper(models.TextChoices):
+        A4 = "a4", _("A4")
+        LETTER = "letter", _("Letter")
+
+    organisation = models.CharField(_("organisation"), max_length=200, blank=True)
+    zone = models.CharField(_("time zone"), max_length=64, validators=[validate_zone])
+    language = models.CharField(_("language"), max_length=5, choices=Language, default=Language.ENGLISH)
+    paper = models.CharField(_("paper"), max_length=10, choices=Paper, default=Paper.A4)
+    classification = models.CharField(_("classification"), max_length=60, blank=True)
+    distribution = models.CharField(_("distribution list"), max_length=500, blank=True)
+    logo = models.ForeignKey(
+        Logo, verbose_name=_("logo"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        abstract = True
+
+
 class ReportScheduleQuerySet(models.QuerySet["ReportSchedule"]):
     def visible_to(self, reader: Reader) -> Self:
         """Those that name only what the reader may see as well."""
@@ -49,7 +89,7 @@ class ReportScheduleQuerySet(models.QuerySet["ReportSchedule"]):
         )
 
 
-class ReportSchedule(models.Model):
+class ReportSchedule(Looks):
     """A monthly report: the last full month in `zone`, mailed from `day` `hour` o'clock of that zone on.
 
     It sees what it names, Enterprise Managers and backup servers, and nothing else; everything if it names none.
@@ -57,8 +97,14 @@ class ReportSchedule(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     recipients = models.TextField(_("recipients"), validators=[validate_recipients])
-    organisation = models.CharField(_("organisation"), max_length=200, blank=True)
-    zone = models.CharField(_("time zone"), max_length=64, validators=[validate_zone])
+    policy = models.ForeignKey(
+        "restorereports.Policy",
+        verbose_name=_("policy"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="schedules",
+    )
     day = models.PositiveSmallIntegerField(
         _("day of the month"), default=1, validators=[MinValueValidator(1), MaxValueValidator(28)]
     )
@@ -102,8 +148,12 @@ class ReportQuerySet(models.QuerySet["Report"]):
         return self.filter(status=Report.Status.WAITING)
 
 
-class Report(models.Model):
-    """One PDF: what was asked, when its figures were taken (`as_of`), where the file lies and its hash."""
+class Report(Looks):
+    """One PDF: what was asked, when its figures were taken (`as_of`), where the file lies and its hash.
+
+    Figures and rows are frozen when they are taken. A draft becomes final by rendering them once more; a final report
+    is never rendered again, a correction is a new report that supersedes it.
+    """
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("Waiting")
@@ -111,9 +161,15 @@ class Report(models.Model):
         READY = "ready", _("Ready")
         FAILED = "failed", _("Failed")
 
+    class Stage(models.TextChoices):
+        DRAFT = "draft", _("DRAFT")
+        FINAL = "final", _("FINAL")
+
     scope = models.JSONField()
-    zone = models.CharField(max_length=64, validators=[validate_zone])
-    organisation = models.CharField(max_length=200, blank=True)
+    policy_version = models.ForeignKey(
+        "restorereports.PolicyVersion", on_delete=models.PROTECT, null=True, related_name="reports"
+    )
+    stage = models.CharField(max_length=5, choices=Stage, default=Stage.DRAFT)  # what it is, or is to become
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     requested_by = models.ForeignKey(
         "restorereports.User", on_delete=models.PROTECT, null=True, related_name="reports"
@@ -135,6 +191,16 @@ class Report(models.Model):
     covers_everything = models.BooleanField(default=False)
     covers = models.ManyToManyField("restorereports.BackupServer", related_name="+")
     covers_managers = models.ManyToManyField("restorereports.EnterpriseManager", related_name="+")
+    data_sha256 = models.CharField(max_length=64, blank=True)  # of the frozen figures and rows
+    manifest = models.JSONField(default=dict)  # as it lies in the PDF
+    finalised_at = models.DateTimeField(null=True)
+    finalised_by = models.ForeignKey(
+        "restorereports.User", on_delete=models.PROTECT, null=True, related_name="+"
+    )  # None: its schedule, or the command line
+    supersedes = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, related_name="superseded_by"
+    )
+    held = models.BooleanField(default=False)  # legal hold, as the register says
     # The audit trail when its figures were taken; printed in it, so that a cut or rebuilt trail is found.
     audit_length = models.PositiveBigIntegerField(null=True)
     audit_hash = models.CharField(max_length=64, blank=True)

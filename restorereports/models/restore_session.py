@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .account import Reader
 from .backup_server import BackupServerSource
+from .note import RestoreSessionNote
+from .session_class import SessionClass
 from .virtual_machine import VirtualMachine, VirtualMachineAlias, name_key
 
 FINAL_STATE = "Stopped"
@@ -91,6 +93,25 @@ class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
         ids = bear.values("pk").union(bore.values("virtual_machine"))
         return self.filter(virtual_machine__in=ids)
 
+    def qualifying(
+        self,
+        *,
+        job_types: Collection[str],
+        classes: Collection[str],
+        warning_passes: bool = False,
+        content_checked: bool = False,
+    ) -> Self:
+        """Those that count as a restore test (rule 7): finished with success, of these types and classes.
+
+        A Warning passes only where asked for and acknowledged (rule 6); `content_checked` asks for such a note.
+        """
+        notes = RestoreSessionNote.objects.filter(restore_session=OuterRef("pk"))
+        passing = Q(outcome=Outcome.SUCCESS)
+        if warning_passes:
+            passing |= Q(outcome=Outcome.WARNING) & Exists(notes.filter(acknowledges=True))
+        rows = self.filter(passing, job_type__in=job_types, session_class__in=classes)
+        return rows.filter(Exists(notes.filter(content_checked=True))) if content_checked else rows
+
     def carried_into(self, start: datetime, end: datetime) -> Self:
         """Started before the period and ended inside it: listed, never counted."""
         return self.filter(started_at__lt=start, ended_at__gte=start, ended_at__lt=end)
@@ -126,6 +147,9 @@ class RestoreSession(models.Model):
     failure_message = models.TextField(blank=True)
     first_seen_at = models.DateTimeField()
     changed_at = models.DateTimeField(null=True)
+    # Said by rules or people, never by EM: syncs give it once, to a new row, and leave it alone after that.
+    session_class = models.CharField(_("class"), max_length=4, choices=SessionClass, blank=True)
+    class_by_hand = models.BooleanField(default=False)
 
     objects = RestoreSessionQuerySet.as_manager()
 
@@ -145,6 +169,7 @@ class RestoreSession(models.Model):
             models.Index(fields=["vm_sort", "-started_at", "-id"], name="session_vm_sort"),
             models.Index(fields=["ended_at", "-started_at", "-id"], name="session_ended"),
             models.Index(fields=["duration_ms", "-started_at", "-id"], name="session_duration"),
+            models.Index(fields=["session_class", "-started_at", "-id"], name="session_class"),
             models.Index(fields=["uid"], name="session_uid"),
             models.Index(fields=["started_at"], condition=~Q(state=FINAL_STATE), name="session_unfinished"),
         ]
