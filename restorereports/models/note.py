@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -34,7 +34,7 @@ class RestoreSessionNote(AppendOnly):
     acknowledges = models.BooleanField(_("acknowledges"), default=False)
     content_checked = models.BooleanField(_("content was checked"), default=False)
 
-    objects = RestoreSessionNoteQuerySet.as_manager()
+    objects: ClassVar[Any] = RestoreSessionNoteQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

@@ -108,7 +108,7 @@ class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
         notes = RestoreSessionNote.objects.filter(restore_session=OuterRef("pk"))
         passing = Q(outcome=Outcome.SUCCESS)
         if warning_passes:
-            passing |= Q(outcome=Outcome.WARNING) & Exists(notes.filter(acknowledges=True))
+            passing = passing | Q(Exists(notes.filter(acknowledges=True)), outcome=Outcome.WARNING)
         rows = self.filter(passing, job_type__in=job_types, session_class__in=classes)
         return rows.filter(Exists(notes.filter(content_checked=True))) if content_checked else rows
 
