@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,14 @@ from django.db.models import Q
 from restorereports.em.entities import RestoreSessionEntity
 from restorereports.em.failures import UnexpectedAnswer
 from restorereports.models import (
+    BackupServer,
     EnterpriseManager,
     RestoreSession,
     RestoreSessionSource,
     SyncRun,
 )
 from restorereports.models.restore_session import FINAL_STATE
+from restorereports.policies.class_rules import classifier, latest_rules
 
 from .changes import Difference, Words, record_change
 from .columns import DERIVED, SHORT, fields_of
@@ -135,6 +137,7 @@ def _insert(
     wanted: list[tuple[Key, RestoreSessionEntity]], machines: dict[tuple[int, str], int], *, at: datetime
 ) -> None:
     """Add the rows that are not there yet, in the order of their keys: so that two workers cannot deadlock."""
+    class_of = _class_of({key[0] for key, _entity in wanted})
     RestoreSession.objects.bulk_create(
         (
             RestoreSession(
@@ -142,12 +145,21 @@ def _insert(
                 uid=key[1],
                 virtual_machine_id=machines.get((key[0], entity.vm_name)),
                 first_seen_at=at,
+                session_class=class_of(key[0], entity),
                 **fields_of(entity),
             )
             for key, entity in sorted(wanted, key=lambda pair: pair[0])
         ),
         ignore_conflicts=True,  # another Enterprise Manager has it already, or adds it at this moment
     )
+
+
+def _class_of(servers: Collection[int]) -> Callable[[int, RestoreSessionEntity], str]:
+    """The class that the latest rules give a new restore session; they are not asked again for one that is there."""
+    rules = latest_rules() if servers else ()
+    names = dict(BackupServer.objects.filter(pk__in=servers).values_list("pk", "name")) if rules else {}
+    classify = classifier(rules)
+    return lambda server, entity: classify(entity.vm_name, names.get(server, ""), entity.started_at)
 
 
 def _locked(keys: Iterable[Key]) -> dict[Key, RestoreSession]:

@@ -77,6 +77,7 @@ class Coverage:
     excluded: int
     unplaced: int
     listed_only: int
+    read: int
     unread: tuple[str, ...]
 
     def total(self, field: str) -> int:
@@ -120,6 +121,7 @@ def coverage(
         excluded=population.excluded,
         unplaced=population.unplaced,
         listed_only=population.listed_only,
+        read=population.read,
         unread=population.unread,
     )
 

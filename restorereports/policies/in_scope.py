@@ -42,7 +42,8 @@ class Subject:
 class InScope:
     """`protected`: VMs with a restore point; of these some are excluded by a rule or fit none.
 
-    `unread`: Enterprise Managers whose restore points had not been read by then, so that their VMs are not known.
+    `read`: of how many Enterprise Managers the restore points had been read by then; of the `unread`, by name, the VMs
+    are not known.
     """
 
     subjects: tuple[Subject, ...]
@@ -50,6 +51,7 @@ class InScope:
     excluded: int
     unplaced: int
     listed_only: int
+    read: int
     unread: tuple[str, ...]
 
 
@@ -59,13 +61,15 @@ def in_scope(terms: Terms, *, at: datetime, scope: RestoreSessionScope, reader: 
     protected = [_subject(row, place(row["name"], row["server"])) for row in _protected(at, scope, reader)]
     kept = [one for one in protected if one.place.tier]
     listed = _listed(terms, {one.id for one in protected if one.id}, scope, reader)
+    read, unread = _readings(at, scope, reader)
     return InScope(
         subjects=tuple(kept + listed),
         protected=len(protected),
         excluded=sum(1 for one in protected if one.place.excluded),
         unplaced=sum(1 for one in protected if not one.place.tier and not one.place.excluded),
         listed_only=len(listed),
-        unread=_unread(at, scope, reader),
+        read=read,
+        unread=unread,
     )
 
 
@@ -156,8 +160,8 @@ def _unseen(machine: Machine, place: Any) -> Subject:
     )
 
 
-def _unread(at: datetime, scope: RestoreSessionScope, reader: Reader) -> tuple[str, ...]:
-    """Enterprise Managers without a good reading of their restore points by then, by name."""
+def _readings(at: datetime, scope: RestoreSessionScope, reader: Reader) -> tuple[int, tuple[str, ...]]:
+    """How many Enterprise Managers' restore points had been read by then, and the names of the others."""
     managers = EnterpriseManager.objects.visible_to(reader)
     if scope.enterprise_managers:
         managers = managers.filter(pk__in=scope.enterprise_managers)
@@ -165,4 +169,5 @@ def _unread(at: datetime, scope: RestoreSessionScope, reader: Reader) -> tuple[s
         shown = BackupServer.objects.filter(pk__in=servers).values("sources__enterprise_manager")
         managers = managers.filter(pk__in=shown)
     read = Inventory.objects.filter(state=Inventory.State.GOOD, at__lte=at).values("enterprise_manager")
-    return tuple(managers.exclude(pk__in=read).order_by("name").values_list("name", flat=True))
+    unread = tuple(managers.exclude(pk__in=read).order_by("name").values_list("name", flat=True))
+    return managers.count() - len(unread), unread

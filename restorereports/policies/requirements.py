@@ -6,14 +6,16 @@ direction: it is inconclusive (rule 10 and "a verdict never rests on data we do 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef
+from django.db.models import Count, DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from restorereports.models import Outcome, RestoreSessionNote
+from restorereports.models.among import among
 from restorereports.models.counts import by_outcome
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
@@ -107,23 +109,17 @@ def rto_tiers(
     terms: Terms, covered: Coverage, rows: RestoreSessionQuerySet, *, complete: bool
 ) -> tuple[RtoTier, ...]:
     """By tier; restores of VMs that are in scope no more count in no tier."""
-    by_vm = {line.vm_id: line.tier for line in covered.lines if line.vm_id}
-    limits = {tier.name: tier.rto_minutes for tier in terms.tiers}
-    met, measured = dict.fromkeys(limits, 0), dict.fromkeys(limits, 0)
-    for vm, duration_ms in rto_rows(rows).values_list("virtual_machine_id", "duration_ms").iterator():
-        if tier := by_vm.get(vm):
-            limit = limits[tier]
-            measured[tier] += 1
-            met[tier] += limit is not None and duration_ms <= limit * 60_000
+    found = {
+        tier.name: _within(rto_rows(rows, _vms(covered, tier.name)), tier.rto_minutes) for tier in terms.tiers
+    }
     return tuple(
         RtoTier(
             tier=tier.name,
             rto_minutes=tier.rto_minutes,
-            met=met[tier.name],
-            measured=measured[tier.name],
+            met=found[tier.name][0],
+            measured=found[tier.name][1],
             judgement=judged_share(
-                met[tier.name],
-                measured[tier.name],
+                *found[tier.name],
                 terms.rto_target if tier.rto_minutes else None,
                 complete=complete,
             ),
@@ -132,9 +128,21 @@ def rto_tiers(
     )
 
 
-def rto_rows(rows: RestoreSessionQuerySet) -> Any:
-    """What an RTO is measured on: successful whole-VM restores with a usable duration (rule 11)."""
-    return rows.filter(outcome=Outcome.SUCCESS, job_type=WHOLE_VM, duration_ms__gte=0).order_by()
+def rto_rows(rows: RestoreSessionQuerySet, virtual_machines: Collection[int]) -> RestoreSessionQuerySet:
+    """What an RTO is measured on: successful whole-VM restores of these VMs with a usable duration (rule 11)."""
+    passed = rows.filter(outcome=Outcome.SUCCESS, job_type=WHOLE_VM, duration_ms__gte=0)
+    return passed.filter(virtual_machine__in=among(virtual_machines))
+
+
+def _vms(covered: Coverage, tier: str) -> list[int]:
+    return [line.vm_id for line in covered.lines if line.tier == tier and line.vm_id]
+
+
+def _within(rows: RestoreSessionQuerySet, rto_minutes: int | None) -> tuple[int, int]:
+    """(n within the RTO, N)."""
+    limit = -1 if rto_minutes is None else rto_minutes * 60_000
+    found = rows.order_by().aggregate(n=Count("pk"), met=Count("pk", filter=Q(duration_ms__lte=limit)))
+    return found["met"], found["n"]
 
 
 def follow_up(terms: Terms, rows: RestoreSessionQuerySet, *, complete: bool, as_of: datetime) -> FollowUp:
