@@ -17,6 +17,8 @@ from restorereports.models import (
     Grant,
     Inventory,
     Outcome,
+    Policy,
+    PolicyVersion,
     Presence,
     Reconciliation,
     Report,
@@ -30,6 +32,7 @@ from restorereports.models import (
 )
 from restorereports.models.restore_session import VM_SORT_LENGTH
 from restorereports.models.virtual_machine import name_key
+from restorereports.policies.terms import Terms, plain_terms, sha256_of
 
 PASSWORD = "correct horse battery staple"
 START = datetime(2026, 10, 14, 20, 10, 2, 17000, tzinfo=UTC)
@@ -239,6 +242,19 @@ def make_change(
         run=run,
         payload_zlib=zlib.compress(payload.encode()),
         **values,
+    )
+
+
+def make_policy(terms: Terms, **values: Any) -> PolicyVersion:
+    """The first version of a policy of its own, or with `policy` the next of that one."""
+    number = next(_numbers)
+    policy = values.pop("policy", None) or Policy.objects.create(
+        name=values.pop("name", f"Restore tests {number}"), created_at=START
+    )
+    latest = policy.versions.order_by("-number").first()
+    values = {"made_at": START, "number": latest.number + 1 if latest else 1} | values
+    return PolicyVersion.objects.create(
+        policy=policy, terms=plain_terms(terms), terms_sha256=sha256_of(terms), **values
     )
 
 
