@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -90,50 +90,59 @@ def change_rules(
 
 def preview_run(*, since: datetime) -> RunPreview:
     """What the latest rules would change of restore sessions started since then."""
-    classify = classifier(latest_rules())
-    changes: dict[tuple[str, str], int] = {}
-    rows = 0
-    for row in _rows(since):
-        rows += 1
-        if (pair := (row["session_class"], _class_of(row, classify)))[0] != pair[1]:
-            changes[pair] = changes.get(pair, 0) + 1
-    return RunPreview(rules=_number(), rows=rows, by_hand=_by_hand(since), changes=changes)
+    return _run(since, lambda _changed: None)
 
 
 def run_rules(*, since: datetime, reason: str, person: User | None, actor: Actor, at: datetime) -> RunPreview:
     """Let restore sessions started since then follow the latest rules; what people set by hand stays."""
     if not reason.strip():
         raise ValueError(_("Say why: the reason is printed with the change in reports."))
+    number = _number()
+
+    def write(changed: list[_Change]) -> None:
+        for after in {one.after for one in changed}:
+            ids = [one.id for one in changed if one.after == after]
+            RestoreSession.objects.visible_to(SYSTEM).filter(pk__in=ids).update(session_class=after)
+        ClassChange.objects.bulk_create(
+            ClassChange(
+                restore_session_id=one.id,
+                before=one.before,
+                after=one.after,
+                reason=reason.strip(),
+                at=at,
+                by=person,
+                run=number,
+            )
+            for one in changed
+        )
+
     with transaction.atomic():
-        number, classify = _number(), classifier(latest_rules())
-        changes: dict[tuple[str, str], int] = {}
-        rows = 0
-        for row in _rows(since):
-            rows += 1
-            before, after = row["session_class"], _class_of(row, classify)
-            mine = RestoreSession.objects.visible_to(SYSTEM).filter(pk=row["pk"], class_by_hand=False)
-            if before != after and mine.update(session_class=after):
-                changes[before, after] = changes.get((before, after), 0) + 1
-                ClassChange.objects.create(
-                    restore_session_id=row["pk"],
-                    before=before,
-                    after=after,
-                    reason=reason.strip(),
-                    at=at,
-                    by=person,
-                    run=number,
-                )
-        done = RunPreview(rules=number, rows=rows, by_hand=_by_hand(since), changes=changes)
-        told = {f"{before or 'unset'} > {after or 'unset'}": n for (before, after), n in changes.items()}
-        details = {
-            "rules": number,
-            "since": since.isoformat(),
-            "rows": rows,
-            "changes": told,
-            "reason": reason,
-        }
-        record(Action.CLASS_RULES_RUN, actor, details=details)
+        done = _run(since, write)
+        told = {f"{before or 'unset'} > {after or 'unset'}": n for (before, after), n in done.changes.items()}
+        details = {"rules": number, "since": since.isoformat(), "rows": done.rows, "changed": told}
+        record(Action.CLASS_RULES_RUN, actor, details=details | {"reason": reason.strip()})
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    id: int
+    before: str
+    after: str
+
+
+def _run(since: datetime, write: Callable[[list[_Change]], None]) -> RunPreview:
+    """Page by page, each held until it is written, so that a hand does not come between."""
+    number, classify = _number(), classifier(latest_rules())
+    changes: dict[tuple[str, str], int] = {}
+    rows = 0
+    for page in _pages(since):
+        rows += len(page)
+        changed = [one for one in (_change(row, classify) for row in page) if one.before != one.after]
+        for one in changed:
+            changes[one.before, one.after] = changes.get((one.before, one.after), 0) + 1
+        write(changed)
+    return RunPreview(rules=number, rows=rows, by_hand=_by_hand(since), changes=changes)
 
 
 def _number() -> int:
@@ -149,11 +158,19 @@ def _by_hand(since: datetime) -> int:
     return _old(since).filter(class_by_hand=True).order_by().count()
 
 
-def _rows(since: datetime) -> Iterator[dict[str, Any]]:
-    rows = _old(since).filter(class_by_hand=False).order_by("started_at", "pk")
+def _pages(since: datetime) -> Iterator[list[dict[str, Any]]]:
     wanted = ("pk", "vm_name", "backup_server__name", "started_at", "session_class")
-    return iter(rows.values(*wanted).iterator(chunk_size=_CHUNK))
+    last = 0
+    with transaction.atomic():
+        while True:
+            rows = _old(since).filter(class_by_hand=False, pk__gt=last).order_by("pk")
+            page = list(rows.select_for_update(of=("self",), no_key=True).values(*wanted)[:_CHUNK])
+            if not page:
+                return
+            yield page
+            last = page[-1]["pk"]
 
 
-def _class_of(row: dict[str, Any], classify: Classify) -> str:
-    return classify(row["vm_name"], row["backup_server__name"], row["started_at"])
+def _change(row: dict[str, Any], classify: Classify) -> _Change:
+    after = classify(row["vm_name"], row["backup_server__name"], row["started_at"])
+    return _Change(row["pk"], row["session_class"], after)
