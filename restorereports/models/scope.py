@@ -16,7 +16,10 @@ NONE_OF_THEM = (-1,)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RestoreSessionScope:
-    """Period [start, end) in UTC and filters; an empty filter means all. `results` are EM's raw words."""
+    """Period [start, end) in UTC and filters; an empty filter means all.
+
+    `results` are EM's raw words; "" among the classes is unset.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
@@ -28,6 +31,12 @@ class RestoreSessionScope:
     results: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     job_types: tuple[str, ...] = ()
+    session_classes: tuple[str, ...] = ()
+
+    @property
+    def by_outcome(self) -> bool:
+        """Whether single restore sessions of a VM are left out for what they are or how they ended."""
+        return bool(self.outcomes or self.results or self.states or self.job_types or self.session_classes)
 
     def rows(self, reader: Reader) -> RestoreSessionQuerySet:
         """The restore sessions this reader may see within the scope, in no order."""
@@ -61,6 +70,7 @@ class RestoreSessionScope:
             "result__in": self.results,
             "state__in": self.states,
             "job_type__in": self.job_types,
+            "session_class__in": self.session_classes,
         }
         return rows.filter(**{field: values for field, values in exact.items() if values})
 

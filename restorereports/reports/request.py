@@ -11,6 +11,8 @@ from restorereports.models import (
     SYSTEM,
     Granted,
     Limited,
+    Logo,
+    PolicyVersion,
     Reader,
     Report,
     ReportSchedule,
@@ -26,6 +28,10 @@ class PeriodOpen(ValueError):
     """A report needs a period with both ends."""
 
 
+class FilteredByPolicy(ValueError):
+    """A policy judges all restore sessions of its VMs: a report by it leaves none of them out."""
+
+
 def request_report(
     *,
     scope: RestoreSessionScope,
@@ -34,10 +40,28 @@ def request_report(
     requested_by: User | None,
     at: datetime,
     schedule: ReportSchedule | None = None,
+    policy_version: PolicyVersion | None = None,
+    language: str = Report.Language.ENGLISH,
+    paper: str = Report.Paper.A4,
+    classification: str = "",
+    distribution: str = "",
+    logo: Logo | None = None,
+    stage: str = Report.Stage.DRAFT,
+    supersedes: Report | None = None,
 ) -> Report:
-    """A waiting report of [scope.start, scope.end), counted in `zone`; PeriodOpen without both ends."""
+    """A waiting report of [scope.start, scope.end), counted in `zone`; PeriodOpen without both ends.
+
+    FilteredByPolicy where a policy shall judge what a filter for result, state, type or class has thinned out.
+    """
     if scope.start is None or scope.end is None or scope.start > scope.end:
         raise PeriodOpen(_("A report needs a period with a start and an end."))
+    if policy_version and scope.by_outcome:
+        raise FilteredByPolicy(
+            _(
+                "A policy judges all restore sessions of its VMs: take the filter for result, state, type or "
+                "class away, or ask for a report without a policy."
+            )
+        )
     with transaction.atomic():
         report = Report.objects.create(
             scope=scope.as_json(),
@@ -46,6 +70,14 @@ def request_report(
             requested_by=requested_by,
             schedule=schedule,
             created_at=at,
+            policy_version=policy_version,
+            language=language,
+            paper=paper,
+            classification=classification,
+            distribution=distribution,
+            logo=logo,
+            stage=stage,
+            supersedes=supersedes,
         )
         cover(report, reader_of(report))
     return report

@@ -14,6 +14,7 @@ from restorereports.models import (
     Outcome,
     Reader,
     RestoreSessionScope,
+    SessionClass,
     User,
 )
 
@@ -48,6 +49,7 @@ def filters_of(scope: RestoreSessionScope, *, reader: Reader) -> tuple[Filter, .
         (_("Result in EM’s word"), [value or _("(empty)") for value in scope.results]),
         (_("State in EM’s word"), list(scope.states)),
         (_("Type in EM’s word"), [value or _("(empty)") for value in scope.job_types]),
+        (_("Class"), [str(SessionClass(value).label) for value in scope.session_classes]),
     )
     return tuple(
         Filter(label=label, values=tuple(values[:MOST_NAMES]), rest=max(len(values) - MOST_NAMES, 0))

@@ -15,6 +15,7 @@ from restorereports.models import (
     Outcome,
     Report,
     RestoreSessionScope,
+    SessionClass,
     User,
 )
 from restorereports.wording import job_type_text, name_text
@@ -78,6 +79,7 @@ def _scope_words(scope: RestoreSessionScope, managers: dict[int, str], servers: 
         (_("result"), [str(Outcome(value).label) for value in scope.outcomes] + list(scope.results)),
         (_("type"), [job_type_text(value) for value in scope.job_types]),
         (_("state"), list(scope.states)),
+        (_("class"), [str(SessionClass(value).label) for value in scope.session_classes]),
     ]
     words = [
         f"{label} {', '.join(name_text(value) for value in values)}" for label, values in parts if values
