@@ -27,7 +27,7 @@ FILL = """
 insert into restorereports_restoresession
   (backup_server_id, virtual_machine_id, uid, name, vm_name, vm_sort, job_type, state, result, outcome, progress,
    started_at, ended_at, duration_ms, restore_point_uid, restore_point_name, restored_object_ref, failure_message,
-   first_seen_at)
+   first_seen_at, session_class, class_by_hand)
 select m.backup_server_id, m.id, 'urn:veeam:RestoreSession:' || gen_random_uuid(),
   m.name || '@' || t.at, m.name, left(lower(m.name), 100),
   case when t.dice < 0.4 then 'FileLevelRestore' when t.dice < 0.9999 then 'RestoreVm' else 'StartFailover' end,
@@ -36,7 +36,8 @@ select m.backup_server_id, m.id, 'urn:veeam:RestoreSession:' || gen_random_uuid(
   t.outcome, 100, t.at,
   case when t.outcome = 'Running' then null else t.at + t.ms * interval '1 millisecond' end,
   case when t.outcome = 'Running' then null else t.ms end,
-  '', m.name || '@backup', '', '', t.at
+  '', m.name || '@backup', '', '', t.at,
+  case when t.dice between 0.4 and 0.7 then 'test' when t.dice between 0.7 and 0.9 then 'real' else '' end, false
 from (
   select n, 1 + (random() * (%(machines)s - 1))::int as machine, random() as dice,
     %(now)s::timestamptz - random() * interval '%(years)s years' as at, (random() * 7200000)::int as ms,
