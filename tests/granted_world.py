@@ -16,14 +16,18 @@ from restorereports.models import (
     BackupServer,
     Delivery,
     EnterpriseManager,
+    Exemption,
     Gap,
     GapNote,
+    PolicyVersion,
     Report,
     ReportSchedule,
     RestoreSession,
+    RestoreSessionNote,
     User,
     VirtualMachine,
 )
+from restorereports.policies.terms import Machine, Rule, Terms, Tier
 from restorereports.reports.files import path_of
 from tests.factories import (
     make_backup_server,
@@ -33,6 +37,7 @@ from tests.factories import (
     make_gap,
     make_inventory,
     make_outage,
+    make_policy,
     make_presence,
     make_reconciliation,
     make_report,
@@ -60,6 +65,7 @@ class Half:
     schedule: ReportSchedule
     delivery: Delivery
     person: User
+    exemption: Exemption
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +79,7 @@ class World:
     shared_foreign_row: RestoreSession
     shared_gap: Gap
     part: BackupServer
+    policy: PolicyVersion  # of the whole estate: its rules and its list name what is foreign
 
     def scoped(self, role: str, **values: Any) -> User:
         return make_user(role, self.own.em, self.part, **values)
@@ -86,8 +93,9 @@ def leaks_in(text: str) -> list[str]:
 
 def make_world() -> World:
     now = timezone.now()
-    own = _half("own", now - timedelta(days=2), runs={"seen": 3})
-    foreign = _half("ZZFOREIGN", now - timedelta(days=3), runs={"seen": 71717, "new": 72727})
+    policy = make_policy(TERMS, name="Restore tests")
+    own = _half(policy, "own", now - timedelta(days=2), runs={"seen": 3})
+    foreign = _half(policy, "ZZFOREIGN", now - timedelta(days=3), runs={"seen": 71717, "new": 72727})
     shared = make_enterprise_manager(name="shared-em", covered_from_at=now - timedelta(days=60))
     part = make_backup_server(shared, name="part-vbr")
     other = make_backup_server(shared, name="ZZFOREIGN-other-vbr")
@@ -113,10 +121,36 @@ def make_world() -> World:
         shared_foreign_row=shared_foreign_row,
         shared_gap=shared_gap,
         part=part,
+        policy=policy,
     )
 
 
-def _half(word: str, at: Any, *, runs: dict[str, int]) -> Half:
+TERMS = Terms(
+    tiers=(
+        Tier(
+            name="Tier 1",
+            window_days=90,
+            target=95,
+            rto_minutes=60,
+            rules=(
+                Rule(name="ZZFOREIGN-*"),
+                Rule(backup_server="ZZFOREIGN-vbr"),
+                Rule(label="ZZFOREIGN label"),
+            ),
+        ),
+        Tier(name="Tier 2", window_days=365, target=80),
+    ),
+    exclude=(Rule(name="ZZFOREIGN-excluded-*"),),
+    other_tier="Tier 2",
+    machines=(
+        Machine(name="own-files", owner="own owner"),
+        Machine(name="ZZFOREIGN-files", owner="ZZFOREIGN owner", label="ZZFOREIGN label"),
+        Machine(name="ZZFOREIGN-never-seen", backup_server="ZZFOREIGN-vbr"),
+    ),
+)
+
+
+def _half(policy: PolicyVersion, word: str, at: Any, *, runs: dict[str, int]) -> Half:
     now = timezone.now()
     em = make_enterprise_manager(name=f"{word}-em", covered_from_at=now - timedelta(days=60))
     server = make_backup_server(em, name=f"{word}-vbr")
@@ -131,6 +165,18 @@ def _half(word: str, at: Any, *, runs: dict[str, int]) -> Half:
     _row(server, em, f"{word}-web", at + timedelta(hours=2), state=f"{word}Working", result="None")
     make_change(row, run, fields={"vm_name": [f"{word}-before", f"{word}-files"]})
     make_presence(server, em, f"{word}-files", now - timedelta(days=50))
+    exemption = Exemption.objects.create(
+        policy=policy.policy,
+        virtual_machine=row.virtual_machine,
+        reason=f"{word} reason",
+        approver=f"{word} approver",
+        given_at=now - timedelta(days=1),
+        given_by=person,
+        expires_at=now + timedelta(days=9),
+    )
+    RestoreSessionNote.objects.create(
+        restore_session=row, author=person, at=now, text=f"{word} note", acknowledges=True
+    )
     gap = make_gap(
         em, now - timedelta(days=12), to_at=now - timedelta(days=11), run=run, detail=f"{word} said"
     )
@@ -157,6 +203,7 @@ def _half(word: str, at: Any, *, runs: dict[str, int]) -> Half:
         schedule=schedule,
         delivery=delivery,
         person=person,
+        exemption=exemption,
     )
 
 

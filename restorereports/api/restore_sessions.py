@@ -17,6 +17,7 @@ from restorereports.models import (
     RestoreSession,
     RestoreSessionScope,
     RestoreSessionSource,
+    SessionClass,
     User,
 )
 from restorereports.models.counts import LIST_LIMIT, by_outcome, count_up_to, distinct_values
@@ -47,6 +48,9 @@ class Filters(Parameters):
     outcome: Annotated[Outcomes, Field(description="What EM's state and result mean.")] = []
     job_type: Annotated[Words, Field(description="EM's word, such as FileLevelRestore.")] = []
     state: Annotated[Words, Field(description="EM's word, such as Stopped.")] = []
+    session_class: Annotated[
+        list[SessionClass], Field(max_length=MOST_VALUES, description='"" is unset.')
+    ] = []
 
     def rows(self, person: User) -> RestoreSessionQuerySet:
         """What the person may see of it. An id that is not there and one that he may not see find nothing alike."""
@@ -84,6 +88,7 @@ class Filters(Parameters):
             outcomes=tuple(self.outcome),
             job_types=tuple(self.job_type),
             states=tuple(self.state),
+            session_classes=tuple(self.session_class),
         )
         return scope.rows(person)
 
@@ -113,6 +118,9 @@ class RestoreSessionOut(Schema):
     state: str
     result: str
     outcome: str
+    session_class: str = Field(
+        description="test, real, or empty for unset: what rules or people say, never EM."
+    )
     progress: int | None
     started_at: Time
     ended_at: Time | None

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, re_path
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
-from . import document, enterprise_managers, errors, estate, reports, restore_sessions
+from . import document, enterprise_managers, errors, estate, policies, reports, restore_sessions
 from .gate import gated, nothing
 
 api = NinjaAPI(
@@ -20,7 +20,13 @@ api = NinjaAPI(
     docs_url=None,  # its pages take their scripts from elsewhere
     urls_namespace="api",
 )
-for router in (restore_sessions.router, estate.router, enterprise_managers.router, reports.router):
+for router in (
+    restore_sessions.router,
+    estate.router,
+    enterprise_managers.router,
+    policies.router,
+    reports.router,
+):
     api.add_router("", router)
 
 

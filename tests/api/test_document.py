@@ -23,6 +23,8 @@ STABLE = {
     "/api/v1/restore-sessions/{id}": "get_restore_session",
     "/api/v1/backup-servers": "list_backup_servers",
     "/api/v1/virtual-machines": "list_virtual_machines",
+    "/api/v1/policies": "list_policies",
+    "/api/v1/policies/{id}/coverage": "get_coverage",
     "/api/v1/enterprise-managers": "list_enterprise_managers",
     "/api/v1/enterprise-managers/{id}": "get_enterprise_manager",
     "/api/v1/reports": "list_reports",

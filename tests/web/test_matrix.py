@@ -203,6 +203,10 @@ API: dict[str, Address] = {
     ),
     "api:list_backup_servers": Address(marked=True),
     "api:list_virtual_machines": Address(queries=("", "?name=files"), marked=True),
+    "api:list_policies": Address(),
+    "api:get_coverage": Address(
+        own=lambda w: (w.policy.policy_id,), queries=("", "?verdict=exempt", "?limit=1"), marked=True
+    ),
     "api:list_enterprise_managers": Address(marked=True),
     "api:get_enterprise_manager": Address(
         own=lambda w: (w.own.em.pk,),
