@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from restorereports.audit import COMMAND_LINE
 from restorereports.management.database import bring_up_to_date
+from restorereports.management.demo_policy import plan_policy
 from restorereports.management.progress import Progress
 from restorereports.management.supervisor import (
     Program,
@@ -28,7 +29,7 @@ from restorereports.management.supervisor import (
 from restorereports.mirror.certificate import certificate_facts
 from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
-from restorereports.models import EnterpriseManager, ReportSchedule, SyncRun, User
+from restorereports.models import EnterpriseManager, Policy, ReportSchedule, SyncRun, User
 from restorereports.models.period import month_of
 from restorereports.sign_in.people import EVERYTHING, Sees, add_person
 
@@ -83,9 +84,10 @@ class Command(BaseCommand):
             supervisor.start(programs[0])
             supervisor.wait_until_listening(port, programs[0], host=settings.BIND)
             self._print_doors(f"http://{settings.BIND}:{port}/", state)
+            version = plan_policy(at=timezone.now())
             for name in STAND_INS:
                 self._first_sync(supervisor, name)
-            self._plan_report()
+            self._plan_report(version.policy)
             for program in programs[1:]:
                 supervisor.start(program)
             if not supervisor.stopping:
@@ -165,13 +167,15 @@ class Command(BaseCommand):
                 return  # a run of a demo that was killed; the worker goes on when its lock is free
         self.stdout.write(f"First sync of {name}: {run.new} restore sessions. {run.error}".rstrip())
 
-    def _plan_report(self) -> None:
+    def _plan_report(self, policy: Policy) -> None:
         last_month = month_of(timezone.localdate(), settings.TIME_ZONE, back=1)
         ReportSchedule.objects.get_or_create(
             name=SCHEDULE,
             defaults={
                 "recipients": "auditor@example.test",
                 "organisation": "Example AG",
+                "classification": "Internal",
+                "policy": policy,
                 "zone": settings.TIME_ZONE,
                 "hour": 0,
                 "first_month": last_month.first,

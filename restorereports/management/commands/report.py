@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from restorereports.audit import COMMAND_LINE
 from restorereports.management import asked
-from restorereports.models import Report, RestoreSessionScope
+from restorereports.models import Policy, PolicyVersion, Report, RestoreSessionScope
 from restorereports.models.period import PeriodUnreadable, named_period
 from restorereports.reports.files import path_of
 from restorereports.reports.on_record import record_request
@@ -32,6 +32,15 @@ class Command(BaseCommand):
         asked.add_period_arguments(parser)
         asked.add_place_arguments(parser)
         parser.add_argument("--organisation", default="", help="printed on the cover and in each page's head")
+        parser.add_argument(
+            "--policy", default="", metavar="P-01", help="judge by the latest version of this policy"
+        )
+        parser.add_argument("--final", action="store_true", help="issue it at once instead of making a draft")
+        parser.add_argument("--language", choices=Report.Language.values, default=Report.Language.ENGLISH)
+        parser.add_argument("--paper", choices=Report.Paper.values, default=Report.Paper.A4)
+        parser.add_argument(
+            "--classification", default="", help="printed in each page's head, such as Internal"
+        )
         parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the PDF to write")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,6 +54,7 @@ class Command(BaseCommand):
         path = Path(options["output"])
         if not path.parent.is_dir():
             raise CommandError(f"There is no folder {path.parent} to write {path.name} into.")
+        version = _policy_version(options["policy"])
         now = timezone.now()
         with transaction.atomic():
             report = request_report(
@@ -53,6 +63,11 @@ class Command(BaseCommand):
                 organisation=options["organisation"],
                 requested_by=None,
                 at=now,
+                policy_version=version,
+                language=options["language"],
+                paper=options["paper"],
+                classification=options["classification"][:60],
+                stage=Report.Stage.FINAL if options["final"] else Report.Stage.DRAFT,
             )
             record_request(report, COMMAND_LINE)
         render_report(report.pk, as_of=now)
@@ -65,6 +80,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{path}: {report}, {report.pages} pages, {report.rows:,} rows")
         self.stdout.write(f"SHA-256 {report.sha256}")
         self.stdout.write(f"Audit trail {report.audit_length}:{report.audit_hash}")
+
+
+def _policy_version(text: str) -> PolicyVersion | None:
+    """By its number, written P-01, or its name."""
+    if not text:
+        return None
+    policies = {str(policy): policy for policy in Policy.objects.filter(retired_at=None)}
+    named = {policy.name: policy for policy in policies.values()}
+    policy = policies.get(text.upper()) or named.get(text)
+    if policy is None:
+        known = ", ".join(f"{number} ({policy.name})" for number, policy in policies.items())
+        raise CommandError(f"There is no policy {text}. There are: {known or 'none'}.")
+    return policy.latest
 
 
 def _period(options: dict[str, Any]) -> tuple[datetime, datetime]:
