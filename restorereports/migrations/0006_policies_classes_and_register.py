@@ -383,6 +383,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="restoresession",
+            index=models.Index(
+                fields=["virtual_machine", "outcome", "-started_at", "-id"], name="session_vm_outcome"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="restoresession",
             index=models.Index(fields=["session_class", "-started_at", "-id"], name="session_class"),
         ),
         migrations.AddField(

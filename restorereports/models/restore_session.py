@@ -106,10 +106,12 @@ class RestoreSessionQuerySet(models.QuerySet["RestoreSession"]):
         A Warning passes only where asked for and acknowledged (rule 6); `content_checked` asks for such a note.
         """
         notes = RestoreSessionNote.objects.filter(restore_session=OuterRef("pk"))
-        passing = Q(outcome=Outcome.SUCCESS)
         if warning_passes:
-            passing = passing | Q(Exists(notes.filter(acknowledges=True)), outcome=Outcome.WARNING)
-        rows = self.filter(passing, job_type__in=job_types, session_class__in=classes)
+            passing = Q(outcome=Outcome.SUCCESS) | Q(Exists(notes.filter(acknowledges=True)))
+            rows = self.filter(passing, outcome__in=[Outcome.SUCCESS, Outcome.WARNING])
+        else:
+            rows = self.filter(outcome=Outcome.SUCCESS)
+        rows = rows.filter(job_type__in=job_types, session_class__in=classes)
         return rows.filter(Exists(notes.filter(content_checked=True))) if content_checked else rows
 
     def carried_into(self, start: datetime, end: datetime) -> Self:
@@ -163,6 +165,10 @@ class RestoreSession(models.Model):
             models.Index(fields=["-started_at", "-id"], name="session_started"),
             models.Index(fields=["backup_server", "-started_at", "-id"], name="session_server"),
             models.Index(fields=["virtual_machine", "-started_at", "-id"], name="session_vm"),
+            # The latest success of a VM: two equalities, so that SQLite takes this one without statistics, too.
+            models.Index(
+                fields=["virtual_machine", "outcome", "-started_at", "-id"], name="session_vm_outcome"
+            ),
             models.Index(fields=["outcome", "-started_at", "-id"], name="session_outcome"),
             models.Index(fields=["job_type", "-started_at", "-id"], name="session_job_type"),
             models.Index(fields=["state", "-started_at", "-id"], name="session_state"),
