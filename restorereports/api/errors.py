@@ -85,6 +85,11 @@ def unreadable(parameters: Iterable[BadParameter]) -> HttpResponse:
     return problem(422, "bad_parameters", _("The address cannot be read."), parameters=parameters)
 
 
+def too_many_parameters() -> HttpResponse:
+    sentence = _("The address has too many parameters: send fewer at once.")
+    return problem(422, "bad_parameters", sentence)
+
+
 def too_many(seconds: int) -> HttpResponse:
     sentence = _("Too many requests. Ask again in %d seconds.") % seconds
     return problem(429, "too_many_requests", sentence, headers={"Retry-After": str(seconds)})

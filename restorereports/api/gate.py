@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import TooManyFieldsSent
 from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -57,6 +58,8 @@ def gated(view: View, *, also_people: bool = False) -> View:
             response = view(request, *args, **kwargs)
         except Http404:
             return errors.not_found()
+        except TooManyFieldsSent:
+            return errors.too_many_parameters()
         except Exception:
             error_id = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
             logger.exception("error id %s: %s /%s", error_id, request.method, _route(request))

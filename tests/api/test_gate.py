@@ -244,3 +244,10 @@ def test_a_failure_inside_is_told_in_json_without_its_cause(
     assert answer.json()["error"] == "server_error"
     assert b"swordfish" not in answer.content
     assert "GET /api/v1/<path:rest>" in caplog.text or "GET /api/v1/restore-sessions" in caplog.text
+
+
+def test_more_parameters_than_are_read_are_refused_with_a_sentence(scoped: Caller) -> None:
+    answer = scoped.get(LIST + "?" + "&".join(["backup_server=1"] * 1001))
+
+    assert answer.status_code == 422
+    assert "too many parameters" in answer.json()["message"]
