@@ -14,11 +14,14 @@ from django.utils import timezone
 
 from restorereports.models import (
     BackupServer,
+    ClassChange,
+    ClassRules,
     Delivery,
     EnterpriseManager,
     Exemption,
     Gap,
     GapNote,
+    Policy,
     PolicyVersion,
     Report,
     ReportSchedule,
@@ -27,6 +30,7 @@ from restorereports.models import (
     User,
     VirtualMachine,
 )
+from restorereports.policies.class_rules import ClassRule, plain_rules
 from restorereports.policies.terms import Machine, Rule, Terms, Tier
 from restorereports.reports.files import path_of
 from tests.factories import (
@@ -80,6 +84,7 @@ class World:
     shared_gap: Gap
     part: BackupServer
     policy: PolicyVersion  # of the whole estate: its rules and its list name what is foreign
+    retired: Policy
 
     def scoped(self, role: str, **values: Any) -> User:
         return make_user(role, self.own.em, self.part, **values)
@@ -96,6 +101,10 @@ def make_world() -> World:
     policy = make_policy(TERMS, name="Restore tests")
     own = _half(policy, "own", now - timedelta(days=2), runs={"seen": 3})
     foreign = _half(policy, "ZZFOREIGN", now - timedelta(days=3), runs={"seen": 71717, "new": 72727})
+    retired = make_policy(TERMS, name="An old policy", note="ZZFOREIGN why").policy
+    Policy.objects.filter(pk=retired.pk).update(retired_at=now)
+    rules = plain_rules((ClassRule(session_class="test", name="ZZFOREIGN-lab*"),))
+    ClassRules.objects.create(number=1, rules=rules, note="ZZFOREIGN why", made_at=now)
     shared = make_enterprise_manager(name="shared-em", covered_from_at=now - timedelta(days=60))
     part = make_backup_server(shared, name="part-vbr")
     other = make_backup_server(shared, name="ZZFOREIGN-other-vbr")
@@ -122,6 +131,7 @@ def make_world() -> World:
         shared_gap=shared_gap,
         part=part,
         policy=policy,
+        retired=retired,
     )
 
 
@@ -193,6 +203,7 @@ def _half(policy: PolicyVersion, word: str, at: Any, *, runs: dict[str, int]) ->
         status=Delivery.Status.GIVEN_UP,
         error=f"{word} mail refused",
     )
+    ClassChange.objects.create(restore_session=row, after="test", reason=f"{word} why", at=now, by=person)
     return Half(
         em=em,
         server=server,

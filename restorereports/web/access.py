@@ -42,3 +42,27 @@ def only(act: Act) -> Callable[[View], View]:
 
 
 administrators_only = only(Act.ADMINISTER)
+
+
+def policy_owners_only(view: View) -> View:
+    """A policy speaks of the whole estate: whoever changes one, or the rules for classes, sees everything as well."""
+
+    @functools.wraps(view)
+    def guarded(request: PersonRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not may_change_policies(request.user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def may_change_policies(person: User) -> bool:
+    return person.may(Act.SET_POLICY) and sees_whole_policies(person)
+
+
+def sees_whole_policies(person: User) -> bool:
+    """Whether rules, machine lists, reasons and everybody's exemptions are shown to this person.
+
+    All others see a policy's name, version, tiers with window, target and RTO, and the figures of their own VMs.
+    """
+    return person.granted.everything

@@ -31,6 +31,7 @@ from restorereports.wording import job_type_text, name_text
 
 from .access import PersonRequest
 from .choices import KnownRows
+from .forms.policy import CLASSES, UNSET
 
 DEFAULT_PERIOD = "30d"
 CUSTOM = "custom"
@@ -107,6 +108,7 @@ class RestoreSessionFilter(django_filters.FilterSet):
     )
     job_type = _Choices(label=gettext_lazy("Type"))
     state = _Choices(label=gettext_lazy("State"))
+    session_class = _Choices(label=gettext_lazy("Class"), choices=CLASSES)
     enterprise_manager = _Models(label=gettext_lazy("Enterprise Manager"), queryset=_visible_managers)
 
     class Meta:
@@ -178,6 +180,7 @@ class RestoreSessionFilter(django_filters.FilterSet):
             outcomes=tuple(chosen["outcome"]),
             states=tuple(chosen["state"]),
             job_types=tuple(chosen["job_type"]),
+            session_classes=tuple("" if one == UNSET else one for one in chosen["session_class"]),
         )
 
     def _bounds(self) -> tuple[datetime | None, datetime | None]:
@@ -205,6 +208,7 @@ class RestoreSessionFilter(django_filters.FilterSet):
             ("vm_exact", [_("is “%s”") % name_text(chosen["vm_exact"])] if chosen["vm_exact"] else []),
             ("job_type", [job_type_text(value) for value in chosen["job_type"]]),
             ("state", [name_text(value) for value in chosen["state"]]),
+            ("session_class", [str(dict(CLASSES)[value]) for value in chosen["session_class"]]),
             ("enterprise_manager", [name_text(em.name) for em in chosen["enterprise_manager"]]),
         ):
             if words:

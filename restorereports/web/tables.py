@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_tables2.data import TableData
 
-from restorereports.models import RestoreSession
-from restorereports.templatetags.pages import ABSENT, ended, result, stamp
-from restorereports.wording import duration_text, job_type_text, name_html, name_text
+from restorereports.models import RestoreSession, SessionClass
+from restorereports.templatetags.pages import ABSENT, ended, icon, result, stamp
+from restorereports.wording import DASH, duration_text, job_type_text, name_html, name_text
 
 # column -> the field it sorts by; both have the same index
 SORTS = {
@@ -52,6 +52,12 @@ class RestoreSessionTable(tables.Table):
     job_type = tables.Column(
         gettext_lazy("Type"), empty_values=(), attrs={"td": {"class": "c-type c2 cut-s"}}
     )
+    session_class = tables.Column(
+        gettext_lazy("Class"),
+        orderable=False,
+        empty_values=(),
+        attrs={"td": {"class": "c-class c2 fit"}},
+    )
     started_at = tables.Column(gettext_lazy("Started"), attrs={"td": {"class": "c-start time"}})
     duration_ms = tables.Column(
         gettext_lazy("Duration"),
@@ -72,11 +78,20 @@ class RestoreSessionTable(tables.Table):
 
     def render_vm_name(self, record: RestoreSession) -> SafeString:
         name = name_html(record.vm_name) if record.vm_name else _("no VM name")
-        return format_html(
+        session = format_html(
             '<a href="{}" title="{}"><span class="name">{}</span></a>',
             reverse("restoresession-detail", args=[record.pk]),
             name_text(record.vm_name),
             name,
+        )
+        if record.virtual_machine_id is None:
+            return session
+        return format_html(
+            '{}<a class="vm-page" href="{}" aria-label="{}">{}</a>',
+            session,
+            reverse("vm-detail", args=[record.virtual_machine_id]),
+            _("The VM’s page: %s") % name_text(record.vm_name),
+            icon("right"),
         )
 
     def render_backup_server(self, record: RestoreSession) -> SafeString:
@@ -84,6 +99,9 @@ class RestoreSessionTable(tables.Table):
 
     def render_job_type(self, record: RestoreSession) -> SafeString:
         return _short(job_type_text(record.job_type)) if record.job_type else _absent()
+
+    def render_session_class(self, record: RestoreSession) -> str:
+        return str(SessionClass(record.session_class).label) if record.session_class else DASH
 
     def render_started_at(self, record: RestoreSession) -> SafeString:
         return stamp(record.started_at)

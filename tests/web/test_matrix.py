@@ -38,6 +38,7 @@ UNKNOWN = 987654321  # an id that nobody has
 ALL = frozenset(ROLES)
 REPORTERS = ALL - {User.Role.VIEWER}
 NOTERS = frozenset({User.Role.OPERATOR, User.Role.ADMINISTRATOR})
+POLICY_OWNERS = frozenset({User.Role.POLICY_OWNER, User.Role.ADMINISTRATOR})
 TRAIL = frozenset({User.Role.AUDITOR, User.Role.ADMINISTRATOR})
 ADMINISTRATORS = frozenset({User.Role.ADMINISTRATOR})
 SHOWN = frozenset({200})
@@ -63,6 +64,8 @@ class Address:
     queries: tuple[str, ...] = ("",)
     sign_in: bool = True
     personal: bool = False  # nobody else's, whatever one may see
+    whole: bool = False  # only for who sees everything: 403 for all others, 404 where `unknown`
+    unknown: bool = False
     marked: bool = False  # whether who sees everything is shown the mark here: the control of the leak check
 
 
@@ -78,6 +81,7 @@ LIST_QUERIES = (
     "?vm=nothing-of-that-name",
 )
 ADMINISTER: dict[str, Any] = {"roles": ADMINISTRATORS}
+OWN_POLICIES: dict[str, Any] = {"roles": POLICY_OWNERS, "whole": True}
 POST: dict[str, Any] = {"method": "post", "answers": DONE}
 
 TABLE: dict[str, Address] = {
@@ -91,6 +95,45 @@ TABLE: dict[str, Address] = {
         shared=(lambda w: (w.shared_foreign_row.pk,), 404),
         marked=True,
     ),
+    "restoresession-class": Address(
+        roles=NOTERS,
+        **POST,
+        data={"session_class": "real", "reason": "A drill it was not."},
+        own=lambda w: (w.own.row.pk,),
+        foreign=lambda w: (w.foreign.row.pk,),
+        shared=(lambda w: (w.shared_foreign_row.pk,), 404),
+    ),
+    "restoresession-note": Address(
+        roles=NOTERS,
+        **POST,
+        data={"text": "I looked at it."},
+        own=lambda w: (w.own.row.pk,),
+        foreign=lambda w: (w.foreign.row.pk,),
+        shared=(lambda w: (w.shared_foreign_row.pk,), 404),
+    ),
+    # policies, what they make of the VMs, classes
+    "vm-detail": Address(
+        own=lambda w: (w.own.vm.pk,),
+        foreign=lambda w: (w.foreign.vm.pk,),
+        shared=(lambda w: (w.shared_foreign_row.virtual_machine_id,), 404),
+        marked=True,
+    ),
+    "coverage": Address(queries=("", "?verdict=exempt", "?tier=Tier+2", "?vm=ZZFOREIGN"), marked=True),
+    "coverage-history": Address(),
+    "policy-list": Address(),
+    "policy-detail": Address(own=lambda w: (w.policy.policy_id,), marked=True),
+    "policy-machines": Address(whole=True, unknown=True, own=lambda w: (w.policy.policy_id,), marked=True),
+    "policy-add": Address(**OWN_POLICIES, queries=("?preset=90", "?preset=nothing")),
+    "policy-edit": Address(**OWN_POLICIES, own=lambda w: (w.policy.policy_id,), marked=True),
+    "policy-preview": Address(**OWN_POLICIES, answers=DONE),
+    "policy-retire": Address(**OWN_POLICIES, **POST, own=lambda w: (w.policy.policy_id,)),
+    "policy-reopen": Address(**OWN_POLICIES, **POST, own=lambda w: (w.retired.pk,)),
+    "exemption-add": Address(**OWN_POLICIES, own=lambda w: (w.policy.policy_id,)),
+    "exemption-withdraw": Address(
+        **OWN_POLICIES, **POST, own=lambda w: (w.policy.policy_id, w.own.exemption.pk)
+    ),
+    "class-rules": Address(**OWN_POLICIES, marked=True),
+    "class-rules-run": Address(**OWN_POLICIES, queries=("?since=2026-01-01",)),
     "search": Address(answers=DONE, queries=("?q=own-files", "?q=ZZFOREIGN-files")),
     # reports
     "report-list": Address(roles=REPORTERS, marked=True),
@@ -284,6 +327,8 @@ def _cases(
     for name, address in table.items():
         allowed = role in address.roles or not address.sign_in
         answers = address.answers if allowed else frozenset({refused})
+        if allowed and address.whole and not everything:
+            answers = frozenset({404 if address.unknown else refused})
         for query in address.queries:
             yield Case(name, address.own(furnished), query, answers)
         if address.foreign:

@@ -148,5 +148,5 @@ def test_the_page_asks_a_fixed_number_of_queries(
     for _n in range(3):
         make_source(row, make_enterprise_manager())
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         page.get(f"/restore-sessions/{row.pk}/")

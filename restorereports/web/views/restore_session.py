@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.db import transaction
 from django.db.models import OuterRef, Prefetch, Subquery
 from django.http import HttpResponse, HttpResponseRedirect
@@ -21,6 +22,8 @@ from django_tables2 import SingleTableMixin
 from restorereports.models import Act, RestoreSession, RestoreSessionSource, SyncRun
 from restorereports.models.counts import by_outcome, count_up_to
 from restorereports.models.keyset import Order, page_of, position_of
+from restorereports.policies.classes import set_by_hand
+from restorereports.policies.notes import write_note
 from restorereports.reports.on_record import record_request
 from restorereports.reports.request import request_report
 from restorereports.reports.sessions_csv import lines
@@ -34,9 +37,11 @@ from ..empty import empty_list
 from ..errors import refusal
 from ..exported import export
 from ..filters import RestoreSessionFilter
+from ..forms.session_note import ClassForm, SessionNoteForm
 from ..history import history_of, last_seen_at
 from ..paging import DEFAULT_SORT, SIZES, AddressUnreadable, ListPage, read_page
 from ..report_scope import bounded
+from ..session_notes import SaidOf, said_of
 from ..sumline import sum_line
 from ..tables import PageData, RestoreSessionTable
 from ..wake import wake
@@ -111,10 +116,20 @@ def _source_names() -> Prefetch:
     return Prefetch("sources", sources.only("restore_session_id", "enterprise_manager__name"))
 
 
+@require_safe
 def restoresession_detail(request: PersonRequest, pk: int) -> HttpResponse:
     """One restore session: every field, each source with its payload, the neighbours by start."""
+    row = _get(request, pk)
+    return _page(request, row, said_of(row, request.user))
+
+
+def _get(request: PersonRequest, pk: int) -> RestoreSession:
     visible = RestoreSession.objects.visible_to(request.user)
-    row = get_object_or_404(visible.select_related("backup_server"), pk=pk)
+    return get_object_or_404(visible.select_related("backup_server"), pk=pk)
+
+
+def _page(request: PersonRequest, row: RestoreSession, said: SaidOf, *, status: int = 200) -> HttpResponse:
+    visible = RestoreSession.objects.visible_to(request.user)
     order = Order()
     here = position_of(row, order)
     newer = page_of(visible, order, size=1, at=here, backwards=True).rows
@@ -135,8 +150,50 @@ def restoresession_detail(request: PersonRequest, pk: int) -> HttpResponse:
         "history": history_of(row),
         "newer": newer[0] if newer else None,
         "older": older[0] if older else None,
+        "said": said,
     }
-    return render(request, "web/restoresession_detail.html", context)
+    return render(request, "web/restoresession_detail.html", context, status=status)
+
+
+@require_POST
+@only(Act.NOTE)
+def restoresession_class(request: PersonRequest, pk: int) -> HttpResponse:
+    """A person says what the restore was for; rules leave it alone from then on."""
+    row = _get(request, pk)
+    form = ClassForm(request.POST, row=row)
+    if not form.is_valid():
+        return _page(request, row, said_of(row, request.user, class_form=form), status=422)
+    set_by_hand(
+        row,
+        session_class=form.cleaned_data["session_class"],
+        reason=form.cleaned_data["reason"],
+        person=request.user,
+        actor=actor_of(request),
+        at=timezone.now(),
+    )
+    messages.success(request, _("The class is set."))
+    return redirect(f"{reverse('restoresession-detail', args=[pk])}#class")
+
+
+@require_POST
+@only(Act.NOTE)
+def restoresession_note(request: PersonRequest, pk: int) -> HttpResponse:
+    """Add what a person has to say; what stands there stays."""
+    row = _get(request, pk)
+    form = SessionNoteForm(request.POST, row=row)
+    if not form.is_valid():
+        return _page(request, row, said_of(row, request.user, note_form=form), status=422)
+    write_note(
+        row,
+        form.cleaned_data["text"],
+        acknowledges=form.cleaned_data.get("acknowledges", False),
+        content_checked=form.cleaned_data.get("content_checked", False),
+        person=request.user,
+        actor=actor_of(request),
+        at=timezone.now(),
+    )
+    messages.success(request, _("The note is kept."))
+    return redirect(f"{reverse('restoresession-detail', args=[pk])}#notes")
 
 
 def _scope_or_refusal(request: PersonRequest, *, as_of: datetime) -> Any:
