@@ -42,6 +42,17 @@ class Durations:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """Of n durations; median and P95 from FEW values on, below that the values themselves, ascending."""
+
+    n: int
+    median_ms: int | None = None
+    p95_ms: int | None = None
+    longest_ms: int | None = None
+    values_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DurationTable:
     """One entry a type; `rest_*` are finished restore sessions of further types, for which none was made."""
 
@@ -89,6 +100,21 @@ def durations(rows: RestoreSessionQuerySet) -> DurationTable:
         types=tuple(types),
         rest_types=len(beyond),
         rest=sum(one.measured + one.unusable for one in beyond),
+    )
+
+
+def spread_of(rows: RestoreSessionQuerySet) -> Spread:
+    """Of rows that all have a usable duration."""
+    ordered: Any = rows.order_by("duration_ms").values_list("duration_ms", flat=True)
+    n = ordered.count()
+    if n < FEW:
+        values = tuple(ordered)
+        return Spread(n=n, longest_ms=values[-1] if values else None, values_ms=values)
+    return Spread(
+        n=n,
+        median_ms=_median(ordered, n),
+        p95_ms=ordered[nearest_rank(95, n) - 1],
+        longest_ms=ordered[n - 1],
     )
 
 

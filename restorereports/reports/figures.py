@@ -10,15 +10,25 @@ import zoneinfo
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from restorereports.models import Outcome, Reader, RestoreSession, RestoreSessionScope
+from restorereports.models import (
+    Outcome,
+    PolicyVersion,
+    Reader,
+    RestoreSession,
+    RestoreSessionScope,
+    SessionClass,
+)
 from restorereports.models import counts as counted
 from restorereports.models.counts import OutcomeCounts
 from restorereports.models.period import Period
 from restorereports.models.restore_session import RestoreSessionQuerySet
+from restorereports.policies.coverage import Coverage
 
 from . import durations, listed, places, trend
 from .cross_foot import cross_foot
 from .durations import MOST_TYPES
+from .exceptions import Exceptions, exceptions
+from .policy_figures import PolicyFigures, policy_figures, verdicts_of
 from .provenance import Provenance, provenance
 from .scope_words import Filter, filters_of
 
@@ -42,6 +52,14 @@ class TypeLine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClassLine:
+    """The restore sessions of one class: test, real, or "" for unset."""
+
+    session_class: str
+    counts: OutcomeCounts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
     """[start, end) in UTC, days counted in `zone`, everything as of `as_of`."""
 
@@ -56,6 +74,7 @@ class Figures:
     machines_restored: int
     machines_succeeded: int
     previous: Previous
+    sessions: listed.Listing
     unsuccessful: listed.Unsuccessful
     unfinished: listed.Unfinished
     carried_in: listed.CarriedIn
@@ -64,17 +83,53 @@ class Figures:
     virtual_machines: places.VirtualMachines
     trend: trend.Trend
     provenance: Provenance
+    classes: tuple[ClassLine, ...]
+    exceptions: Exceptions
+    policy: PolicyFigures | None
 
 
 def gather(
-    *, scope: RestoreSessionScope, zone: zoneinfo.ZoneInfo, as_of: datetime, reader: Reader
+    *,
+    scope: RestoreSessionScope,
+    zone: zoneinfo.ZoneInfo,
+    as_of: datetime,
+    reader: Reader,
+    policy_version: PolicyVersion | None = None,
 ) -> Figures:
     """The figures of a period with both ends; CrossFootError when they contradict each other."""
+    figures, _covered = gather_with_coverage(
+        scope=scope, zone=zone, as_of=as_of, reader=reader, policy_version=policy_version
+    )
+    return figures
+
+
+def gather_with_coverage(
+    *,
+    scope: RestoreSessionScope,
+    zone: zoneinfo.ZoneInfo,
+    as_of: datetime,
+    reader: Reader,
+    policy_version: PolicyVersion | None = None,
+) -> tuple[Figures, Coverage | None]:
+    """The same, and with a policy every VM's verdict, which coverage.csv lists whole."""
     if scope.start is None or scope.end is None:
         raise ValueError("figures are of a period with both ends")
     rows = scope.rows(reader)
     counts = counted.by_outcome(rows)
     origin = _provenance(scope, as_of=as_of, reader=reader)
+    before = previous_period(scope.start, scope.end, zone)
+    judged: PolicyFigures | None = None
+    covered: Coverage | None = None
+    if policy_version:
+        judged, covered = policy_figures(
+            policy_version,
+            scope=scope,
+            previous=before,
+            zone=zone,
+            as_of=as_of,
+            reader=reader,
+            origin=origin,
+        )
     figures = Figures(
         start=scope.start,
         end=scope.end,
@@ -88,21 +143,25 @@ def gather(
         machines_succeeded=counted.virtual_machines(rows.filter(outcome=Outcome.SUCCESS)),
         previous=_previous(
             scope,
-            previous_period(scope.start, scope.end, zone),
+            before,
             reader=reader,
             since=origin.first_data_at,
         ),
+        sessions=listed.sessions(rows, total=counts.total),
         unsuccessful=listed.unsuccessful(rows, reader=reader),
         unfinished=listed.unfinished(rows, scope, reader=reader, as_of=as_of),
         carried_in=listed.carried_in(scope, reader=reader),
         durations=durations.durations(rows),
-        servers=places.per_server(rows, scope, reader=reader),
-        virtual_machines=places.per_virtual_machine(rows, reader=reader),
+        servers=places.per_server(rows, scope, reader=reader, as_of=as_of),
+        virtual_machines=places.per_virtual_machine(rows, reader=reader, verdicts=verdicts_of(covered)),
         trend=trend.trend(scope, zone=zone, as_of=as_of, reader=reader, first_data_at=origin.first_data_at),
         provenance=origin,
+        classes=_classes(rows),
+        exceptions=exceptions(rows, reader=reader),
+        policy=judged,
     )
     cross_foot(figures)
-    return figures
+    return figures, covered
 
 
 def _provenance(scope: RestoreSessionScope, *, as_of: datetime, reader: Reader) -> Provenance:
@@ -128,6 +187,15 @@ def _types(rows: RestoreSessionQuerySet) -> tuple[TypeLine, ...]:
     if beyond := found[MOST_TYPES:]:
         lines.append(TypeLine(job_type=None, counts=sum((n for _type, n in beyond), OutcomeCounts())))
     return tuple(lines)
+
+
+def _classes(rows: RestoreSessionQuerySet) -> tuple[ClassLine, ...]:
+    """Test, real and unset, each also with nothing in it."""
+    found = {str(key): n for (key,), n in counted.by_outcome_per(rows, "session_class").items()}
+    order = (SessionClass.TEST, SessionClass.REAL, SessionClass.UNSET)
+    return tuple(
+        ClassLine(session_class=one.value, counts=found.get(one.value, OutcomeCounts())) for one in order
+    )
 
 
 def _previous(

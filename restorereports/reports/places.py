@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from restorereports.models.counts import (
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
 from .durations import medians_per_virtual_machine
+from .reads import how_read
 
 MOST_SERVERS = 60
 MOST_VIRTUAL_MACHINES = 100
@@ -30,6 +32,9 @@ class ServerLine:
     ambiguous: bool  # another backup server bears the same name
     counts: OutcomeCounts
     virtual_machines: int
+    last_sync_at: datetime | None = None
+    reconciled: bool | None = None  # None: never compared
+    collector_silent: bool = False  # whether an outage of EM's collector concerns it as of the report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +59,7 @@ class VirtualMachineLine:
     last_success_at: datetime | None
     last_failed_at: datetime | None
     median_ms: int | None
+    verdict: str = ""  # "" without a policy, and of a VM that is not in its scope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,12 +76,15 @@ class VirtualMachines:
         return self.total - len(self.lines)
 
 
-def per_server(rows: RestoreSessionQuerySet, scope: RestoreSessionScope, *, reader: Reader) -> Servers:
+def per_server(
+    rows: RestoreSessionQuerySet, scope: RestoreSessionScope, *, reader: Reader, as_of: datetime
+) -> Servers:
     """Every backup server in the scope, also those without a restore session."""
     counts = {key: n for (key,), n in by_outcome_per(rows, "backup_server").items()}
     machines = virtual_machines_per_server(rows)
     names = {pk: (name, uid) for pk, name, uid in _servers(scope, reader)}
     known = [name for name, _uid in names.values()]
+    syncs = how_read(list(names), reader=reader, as_of=as_of)
     lines = [
         (
             pk,
@@ -85,6 +94,7 @@ def per_server(rows: RestoreSessionQuerySet, scope: RestoreSessionScope, *, read
                 ambiguous=known.count(name) > 1,
                 counts=counts.get(pk, OutcomeCounts()),
                 virtual_machines=machines.get(pk, 0),
+                **syncs.get(pk, {}),
             ),
         )
         for pk, (name, uid) in names.items()
@@ -111,7 +121,9 @@ def _servers(scope: RestoreSessionScope, reader: Reader) -> list[tuple[int, str,
     return list(servers.order_by("pk").distinct().values_list("pk", "name", "uid"))
 
 
-def per_virtual_machine(rows: RestoreSessionQuerySet, *, reader: Reader) -> VirtualMachines:
+def per_virtual_machine(
+    rows: RestoreSessionQuerySet, *, reader: Reader, verdicts: Mapping[int, str]
+) -> VirtualMachines:
     worst = worst_virtual_machines(rows, MOST_VIRTUAL_MACHINES)
     ids = [found.virtual_machine_id for found in worst]
     known = VirtualMachine.objects.visible_to(reader).select_related("backup_server").in_bulk(ids)
@@ -125,6 +137,7 @@ def per_virtual_machine(rows: RestoreSessionQuerySet, *, reader: Reader) -> Virt
             last_success_at=found.last_success_at,
             last_failed_at=found.last_failed_at,
             median_ms=medians.get(found.virtual_machine_id),
+            verdict=verdicts.get(found.virtual_machine_id, ""),
         )
         for found in worst
     )

@@ -347,7 +347,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(population, django_as
     for n in range(30):
         population.add(population.a, f"vm-{n}", july(20, minute=n), result="Failed")
 
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(70):
         figures_of()
 
 
