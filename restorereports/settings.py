@@ -314,7 +314,8 @@ if OIDC_CA_FILE and not Path(OIDC_CA_FILE).is_file():
 
 # --- Language, zone, static files --------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English")]  # of the pages; reports and mails choose theirs by themselves (`Report.language`)
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # shown where a person or a report has chosen none

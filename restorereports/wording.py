@@ -1,12 +1,19 @@
-"""How durations, shares, names and EM's words are written, on pages, in the PDF and in mails alike."""
+"""How numbers, shares, moments, durations, names and EM's words are written, on pages, in the PDF and in mails alike.
+
+Numbers, shares and moments follow the active language; what is meant for programs (UTC, UIDs) does not.
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import escape
+from typing import Final
 
+from django.utils import timezone
+from django.utils.formats import get_format, number_format
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 DASH = "–"
@@ -29,7 +36,34 @@ _COLUMNS = {
     "uid": _("UID"),
     "missing_at": _("Gone from EM"),
 }
+_DAYS: Final = {"de": "%d.%m.%Y"}  # where a language writes a day otherwise than ISO 8601
 _TYPES = {"RestoreVm": _("Whole VM"), "FileLevelRestore": _("File-level")}
+
+
+def number_text(value: int) -> str:
+    """`3,214`; in German `3.214`."""
+    return str(number_format(value, use_l10n=True, force_grouping=True))
+
+
+def decimal_text(figure: str) -> str:
+    """`92.7` with the language's own sign: in German `92,7`."""
+    return figure.replace(".", str(get_format("DECIMAL_SEPARATOR")))
+
+
+def share_text(figure: str) -> str:
+    """`92.7 %`, the blank unbreakable."""
+    return f"{decimal_text(figure)}\u00a0%"
+
+
+def day_text(day: date) -> str:
+    """`2026-10-14`; in German `14.10.2026`."""
+    return day.strftime(_DAYS.get(get_language() or "", "%Y-%m-%d"))
+
+
+def moment_text(at: datetime, *, seconds: bool = True) -> str:
+    """`2026-10-14 22:10:02` in the active zone; seconds cut, or left out."""
+    local = timezone.localtime(at)
+    return f"{day_text(local)} {local:%H:%M:%S}" if seconds else f"{day_text(local)} {local:%H:%M}"
 
 
 def duration_text(milliseconds: int | None) -> str:

@@ -55,27 +55,28 @@ def days(length: timedelta) -> str:
 @register.filter
 def signed(value: int) -> str:
     """`+3`, `−3`, `0`."""
-    return f"{value:+,}".replace("-", "\u2212") if value else "0"
+    sign = "" if not value else "+" if value > 0 else "\u2212"
+    return f"{sign}{wording.number_text(abs(value))}"
 
 
 @register.filter
 def number(value: int) -> str:
     """`3,214`."""
-    return f"{value:,}"
+    return wording.number_text(value)
 
 
 @register.filter
 def rate(counts: OutcomeCounts) -> str:
     """`92.5 %` of the completed ended with Success; “no restores” when nothing was completed."""
     share = percent(counts.success, counts.completed)
-    return _("no restores") if share is None else f"{share}\u00a0%"
+    return _("no restores") if share is None else wording.share_text(share)
 
 
 @register.simple_tag
 def share(part: int, whole: int) -> str:
     """`92.5 %`; empty for an empty whole."""
     found = percent(part, whole)
-    return "" if found is None else f"{found}\u00a0%"
+    return "" if found is None else wording.share_text(found)
 
 
 @register.simple_tag
@@ -98,13 +99,21 @@ def type_word(word: str) -> SafeString:
 @register.filter
 def at(when: datetime | None) -> str:
     """`2026-10-14 22:10:02` in the report's zone; empty when not known."""
-    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}" if when else ""
+    return wording.moment_text(when) if when else ""
 
 
 @register.filter
 def with_zone(when: datetime) -> str:
     """`2026-10-14 22:10:02 CEST` in the report's zone."""
-    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S %Z}"
+    return f"{wording.moment_text(when)} {timezone.localtime(when):%Z}"
+
+
+@register.filter
+def day(when: date | datetime | None) -> str:
+    """`2026-10-14`; of a moment the day in the report's zone; empty when not known."""
+    if when is None:
+        return ""
+    return wording.day_text(timezone.localtime(when) if isinstance(when, datetime) else when)
 
 
 @register.filter
@@ -118,7 +127,7 @@ def skew(seconds: float) -> str:
     """Another clock against ours, as the last good sync found it."""
     if abs(seconds) < 1:
         return _("agrees")
-    return (_("%s s ahead") if seconds > 0 else _("%s s behind")) % f"{abs(seconds):,.0f}"
+    return (_("%s s ahead") if seconds > 0 else _("%s s behind")) % wording.number_text(round(abs(seconds)))
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""`manage.py build_assets`: static woff2 of the packaged fonts, for the pages and the PDF alike."""
+"""`manage.py build_assets`: static woff2 of the packaged fonts, for pages and PDF alike; compiled catalogues."""
 
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from fontTools.ttLib import TTFont
 from fontTools.varLib import instancer
+
+from restorereports.management.catalogue import compile_catalogues
 
 # name of the static font -> the package and file it comes from, and the weight where that file is variable
 FONTS = {
@@ -41,7 +43,7 @@ def make_font(package: str, file: str, weight: int | None, target: Path) -> None
 
 
 class Command(BaseCommand):
-    help = "Makes the fonts under static/build/fonts out of the installed font packages."
+    help = "Makes the fonts under static/build/fonts out of the installed font packages, and compiles the translations."
     requires_system_checks = []  # needed before anything else can be checked
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,3 +54,5 @@ class Command(BaseCommand):
             if not target.exists():
                 make_font(package, file, weight, target)
                 self.stdout.write(f"made {target.name}")
+        for made in compile_catalogues():
+            self.stdout.write(f"made {made.parent.parent.name}/{made.name}")
