@@ -5,19 +5,20 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import OuterRef, Subquery
 
 from restorereports.models import Exemption, Policy, Reader, RestoreSession, VirtualMachine
-from restorereports.models.completeness import Completeness, completeness_of
+from restorereports.models.completeness import Cause, Completeness, completeness_of
 
 from .in_scope import InScope, Subject
 from .terms import Terms, Tier
 from .verdicts import VmVerdict, due_on, judge, window_start
 
 _CHUNK: Final = 5000  # ids of one query
+_WAITS_AT_MOST: Final = timedelta(hours=48)  # for the next full sync: one runs each day
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +125,22 @@ def _completeness(
     servers: Iterable[int], start: datetime, end: datetime, as_of: datetime
 ) -> Mapping[int, Completeness]:
     servers = sorted(servers)
-    return completeness_of(servers, start, end, as_of=as_of) if servers else {}
+    found = completeness_of(servers, start, end, as_of=as_of) if servers else {}
+    if end < as_of:
+        return found
+    return {server: _settled(one, as_of) for server, one in found.items()}
+
+
+def _settled(found: Completeness, as_of: datetime) -> Completeness:
+    """This very moment is closed by no full sync yet: hours that wait for the next one are no gap, on any day.
+
+    Else nothing could be overdue now. A period that is over is not judged so: a full sync after its end closes it.
+    """
+    return Completeness.of(
+        one
+        for one in found.intervals
+        if not (one.cause == Cause.NOT_CLOSED and one.from_at > as_of - _WAITS_AT_MOST)
+    )
 
 
 @dataclass(frozen=True, slots=True)
