@@ -26,11 +26,12 @@ from restorereports.policies.coverage import Coverage
 
 from . import durations, listed, places, trend
 from .cross_foot import cross_foot
-from .durations import MOST_TYPES
+from .durations import MOST_TYPES, DurationTable
 from .exceptions import Exceptions, exceptions
 from .policy_figures import PolicyFigures, policy_figures, verdicts_of
 from .provenance import Provenance, provenance
 from .scope_words import Filter, filters_of
+from .trend import Trend
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +79,10 @@ class Figures:
     unsuccessful: listed.Unsuccessful
     unfinished: listed.Unfinished
     carried_in: listed.CarriedIn
-    durations: durations.DurationTable
+    durations: DurationTable
     servers: places.Servers
     virtual_machines: places.VirtualMachines
-    trend: trend.Trend
+    trend: Trend
     provenance: Provenance
     classes: tuple[ClassLine, ...]
     exceptions: Exceptions

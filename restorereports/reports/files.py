@@ -29,6 +29,11 @@ def path_of(report: Report) -> Path:
     return folder() / f"{report}.pdf"
 
 
+def frozen_folder(report: Report) -> Path:
+    """Where the figures and rows lie that this report is rendered from."""
+    return folder() / str(report)
+
+
 def save_draft(report: Report, pdf: bytes) -> Path:
     """The PDF beside its place, safe on disk; `Path.replace` to `path_of` makes it the report's file."""
     draft = folder() / f"{report}.{report.attempts}.{os.getpid()}{DRAFT_SUFFIX}"
