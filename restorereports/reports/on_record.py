@@ -11,7 +11,10 @@ from restorereports.models.report import split_recipients
 
 from .schedule import month_started_at
 
-_PLAIN: Final = ("name", "recipients", "organisation", "zone", "day", "hour", "is_active")
+_PLAIN: Final = (
+    *("name", "recipients", "organisation", "zone", "day", "hour", "is_active"),
+    *("language", "paper", "classification", "distribution"),
+)
 
 
 def record_request(report: Report, actor: Actor) -> None:
@@ -20,7 +23,14 @@ def record_request(report: Report, actor: Actor) -> None:
         Action.REPORT_REQUESTED,
         actor,
         of=report,
-        details={"filter": report.scope, "zone": report.zone, "organisation": report.organisation},
+        details={
+            "filter": report.scope,
+            "zone": report.zone,
+            "organisation": report.organisation,
+            "stage": report.stage,
+            "policy": str(report.policy_version or ""),
+            "supersedes": str(report.supersedes or ""),
+        },
     )
 
 
@@ -31,6 +41,8 @@ def facts_of(schedule: ReportSchedule) -> dict[str, Any]:
     saved = ReportSchedule.objects.get(pk=schedule.pk)
     return {name: getattr(saved, name) for name in _PLAIN} | {
         "first_month": saved.first_month.isoformat(),
+        "policy": str(saved.policy) if saved.policy else "",
+        "logo": str(saved.logo) if saved.logo else "",
         "enterprise_managers": sorted(saved.enterprise_managers.values_list("pk", flat=True)),
         "backup_servers": sorted(saved.backup_servers.values_list("pk", flat=True)),
     }

@@ -19,7 +19,7 @@ from .coverage_filters import CoverageFilter
 
 LEAST_WIDTH: Final = 0.35  # per cent of the bar: a part that is there can be seen
 # how high the chart is, and where its panel lies, in px
-TOP, BASE, HEIGHT, LEFT = 12, 132, 154, 4.0
+TOP, BASE, HEIGHT, LEFT = 12, 132, 154, 6.0
 BAR_ORDER: Final = (
     VmVerdict.MET,
     VmVerdict.DUE_SOON,

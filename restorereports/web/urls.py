@@ -35,6 +35,7 @@ urlpatterns = [
     path("restore-sessions/<int:pk>/notes/", restore_session.restoresession_note, name="restoresession-note"),
     path("vms/<int:pk>/", virtual_machine.vm_detail, name="vm-detail"),
     path("coverage/", coverage.coverage, name="coverage"),
+    path("coverage.csv", coverage.coverage_csv, name="coverage-csv"),
     path("coverage/history/", coverage.coverage_history, name="coverage-history"),
     path("policies/", policy.policy_list, name="policy-list"),
     path("policies/add/", policy.policy_add, name="policy-add"),

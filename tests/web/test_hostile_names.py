@@ -101,7 +101,7 @@ def test_every_page_shows_it_as_text(
     bearing = 0
 
     for page, address in TABLE.items():
-        if address.method == "post" or page in ("metrics", "restoresession-csv", "audit-csv", "report-file"):
+        if address.method == "post" or page in ("metrics", "report-file") or page.endswith("-csv"):
             continue
         for query in address.queries[:1]:
             case = Case(page, address.own(furnished), query, frozenset())

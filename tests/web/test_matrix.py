@@ -119,6 +119,7 @@ TABLE: dict[str, Address] = {
         marked=True,
     ),
     "coverage": Address(queries=("", "?verdict=exempt", "?tier=Tier+2", "?vm=ZZFOREIGN"), marked=True),
+    "coverage-csv": Address(queries=("", "?verdict=exempt"), marked=True),
     "coverage-history": Address(),
     "policy-list": Address(),
     "policy-detail": Address(own=lambda w: (w.policy.policy_id,), marked=True),

@@ -1,37 +1,55 @@
-"""Asking for a report, and for one every month."""
+"""Asking for a report."""
 
 from __future__ import annotations
 
 import zoneinfo
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from restorereports.models import (
     BackupServer,
     EnterpriseManager,
-    ReportSchedule,
+    Logo,
+    Policy,
+    Report,
     RestoreSessionScope,
     User,
 )
 from restorereports.models.account import validate_zone
-from restorereports.models.period import Period, PeriodUnreadable, month_of, named_period
+from restorereports.models.period import Period, PeriodUnreadable, named_period, preset_period
 
 from ..choices import KnownRowsField
+from ..scope_words import period_words
+from .looks import LooksForm, PolicyField
 
 _DAYS = [MinValueValidator(date(1970, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 
-class ReportForm(forms.Form):
-    """A period by name or by its days, and what to leave in."""
+PRESETS = [
+    ("", gettext_lazy("as given below")),
+    ("last-month", gettext_lazy("last month")),
+    ("last-quarter", gettext_lazy("last quarter")),
+    ("last-year", gettext_lazy("last year")),
+]
 
+
+class SupersededField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        scope = obj.restore_session_scope()
+        return f"{obj}, {period_words(scope, obj.zone)}"
+
+
+class ReportForm(LooksForm):
+    """A period by preset, by name or by its days; what to leave in; by which policy; how it looks and what it is."""
+
+    preset = forms.ChoiceField(label=gettext_lazy("Period"), choices=PRESETS, required=False)
     period = forms.CharField(
-        label=gettext_lazy("Period"),
+        label=gettext_lazy("or by name"),
         required=False,
         max_length=20,
         help_text=gettext_lazy("2026-Q3 for a quarter, 2026-07 for a month, 2026 for a year."),
@@ -75,18 +93,60 @@ class ReportForm(forms.Form):
         help_text=gettext_lazy("None ticked means all."),
     )
 
-    def __init__(self, *args: Any, reader: User, **kwargs: Any) -> None:
+    policy = PolicyField(
+        label=gettext_lazy("Policy"),
+        empty_label=gettext_lazy("none: figures without a verdict"),
+        help_text=gettext_lazy("The version in force now; the report names it."),
+    )
+    stage = forms.ChoiceField(
+        label=gettext_lazy("Stage"),
+        choices=[
+            (Report.Stage.DRAFT.value, gettext_lazy("DRAFT: to look at")),
+            (Report.Stage.FINAL.value, gettext_lazy("FINAL: into the register, never rendered again")),
+        ],
+        required=False,
+    )
+    supersedes = SupersededField(
+        label=gettext_lazy("Takes the place of"),
+        queryset=Report.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("no other report"),
+        help_text=gettext_lazy("A correction is a new FINAL report that names the one it supersedes."),
+    )
+    logo = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, reader: User, as_of: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _offer(self, reader)
+        self._as_of = as_of
+        offer(self, reader)
+        self.fields["policy"].queryset = Policy.objects.filter(retired_at=None)  # type: ignore[attr-defined]
+        self.fields["supersedes"].queryset = _own_finals(reader)  # type: ignore[attr-defined]
+
+    def clean_logo(self) -> str:
+        """What the page before kept: known by its whole hash alone."""
+        sha256: str = self.cleaned_data["logo"]
+        if sha256 and self.kept_logo is None:
+            self.kept_logo = Logo.objects.filter(sha256=sha256).first()
+        return sha256
+
+    def clean_stage(self) -> str:
+        return self.cleaned_data["stage"] or Report.Stage.DRAFT.value
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "zone" in cleaned and not self.errors:
             cleaned["chosen_period"] = self._period(cleaned)
+        if cleaned.get("supersedes") and cleaned.get("stage") != Report.Stage.FINAL:
+            self.add_error("supersedes", _("Only a FINAL report takes the place of another one."))
         return cleaned
 
     def _period(self, cleaned: dict[str, Any]) -> Period | None:
         name, first, last = cleaned["period"], cleaned["started_from"], cleaned["started_to"]
+        if preset := cleaned["preset"]:
+            if name or first or last:
+                self.add_error("preset", _("Choose a period here, or give it below; not both."))
+                return None
+            return _preset(preset, as_of=self._as_of, zone=cleaned["zone"])
         if name and (first or last):
             self.add_error("period", _("Give either a name or the days, not both."))
         elif name:
@@ -113,70 +173,22 @@ class ReportForm(forms.Form):
         )
 
 
-def _offer(form: forms.BaseForm, reader: User) -> None:
+def _preset(name: str, *, as_of: datetime, zone: str) -> Period | None:
+    if name == "last-year":
+        return named_period(str(as_of.astimezone(zoneinfo.ZoneInfo(zone)).year - 1), zone)
+    return preset_period(name, as_of=as_of, zone=zone)
+
+
+def _own_finals(reader: User) -> Any:
+    """FINAL reports that nobody superseded: one's own, for who sees everything all."""
+    finals = Report.objects.visible_to(reader).filter(
+        stage=Report.Stage.FINAL, status=Report.Status.READY, superseded_by=None
+    )
+    return finals if reader.granted.everything else finals.filter(requested_by=reader)
+
+
+def offer(form: forms.BaseForm, reader: User) -> None:
     """Let the reader choose among what the reader may see."""
     managers, servers = form.fields["enterprise_managers"], form.fields["backup_servers"]
     managers.queryset = EnterpriseManager.objects.visible_to(reader)  # type: ignore[attr-defined]
     servers.queryset = BackupServer.objects.visible_to(reader)  # type: ignore[attr-defined]
-
-
-class ReportScheduleForm(forms.ModelForm):
-    """A schedule's first month is chosen once, when it is added, so that nothing old goes out by surprise."""
-
-    NEXT, AT_ONCE = "next", "at_once"
-    begin = forms.ChoiceField(
-        label=gettext_lazy("First report"),
-        choices=[
-            (NEXT, gettext_lazy("this month, when it is over")),
-            (AT_ONCE, gettext_lazy("last month, as soon as its day has come")),
-        ],
-        initial=NEXT,
-    )
-
-    class Meta:
-        model = ReportSchedule
-        fields = [
-            "name",
-            "recipients",
-            "organisation",
-            "zone",
-            "day",
-            "hour",
-            "enterprise_managers",
-            "backup_servers",
-            "is_active",
-        ]
-        labels = {
-            "enterprise_managers": gettext_lazy("Enterprise Managers"),
-            "backup_servers": gettext_lazy("Backup servers"),
-        }
-        help_texts = {
-            "recipients": gettext_lazy("One e-mail address a line."),
-            "organisation": gettext_lazy("Printed on the cover and in the head of each page."),
-            "zone": gettext_lazy("IANA name; the month begins and ends at midnight of this zone."),
-            "day": gettext_lazy("1 to 28; the report covers the month before."),
-            "hour": gettext_lazy("0 to 23, in this zone."),
-            "enterprise_managers": gettext_lazy("None ticked means all."),
-            "backup_servers": gettext_lazy("None ticked means all."),
-            "is_active": gettext_lazy("Switched off, nothing goes out; what was made stays."),
-        }
-        widgets = {
-            "recipients": forms.Textarea({"rows": 3}),
-            "zone": forms.TextInput({"list": "zones", "autocomplete": "off"}),
-        }
-        field_classes = {"enterprise_managers": KnownRowsField, "backup_servers": KnownRowsField}
-
-    def __init__(self, *args: Any, reader: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _offer(self, reader)
-        if self.instance.pk is None:
-            self.initial.setdefault("zone", reader.zone)
-        else:
-            del self.fields["begin"]
-
-    def save(self, commit: bool = True) -> ReportSchedule:
-        if self.instance.pk is None:
-            today = timezone.now().astimezone(zoneinfo.ZoneInfo(self.instance.zone)).date()
-            back = 1 if self.cleaned_data["begin"] == self.AT_ONCE else 0
-            self.instance.first_month = month_of(today, self.instance.zone, back=back).first
-        return super().save(commit)

@@ -59,7 +59,7 @@ def policy_detail(request: PersonRequest, pk: int) -> HttpResponse:
     whole = sees_whole_policies(request.user)
     context = {
         "policy": policy,
-        "version": version,
+        "policy_version": version,
         "terms": terms,
         "covered": covered,
         "tiers": tier_rows(terms, covered),
@@ -162,7 +162,7 @@ def policy_preview(request: PersonRequest) -> HttpResponse:
     context = {
         "draft": draft,
         "policy": policy,
-        "version": version,
+        "policy_version": version,
         "moved": version is not None and version.number != draft.based_on,
         "changes": drafting.differences(old, draft.terms) if old else [],
         "renamed": policy.name if policy and policy.name != draft.name else "",

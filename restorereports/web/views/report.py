@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -20,12 +23,24 @@ from restorereports.sign_in.actor import actor_of
 from restorereports.tasks import render_report
 
 from ..access import PersonRequest, only
+from ..context import freshness_of
 from ..errors import refusal
 from ..forms.account import zone_names
 from ..forms.report import ReportForm
+from ..report_preview import report_preview
 from ..scope_words import report_rows
 from ..wake import wake
 
+KEPT = (
+    "zone",
+    "organisation",
+    "language",
+    "paper",
+    "classification",
+    "distribution",
+    "stage",
+    "supersedes",
+)
 REPORTS_SHOWN = 50
 DELIVERIES_SHOWN = 25
 
@@ -107,19 +122,40 @@ def report_file(request: PersonRequest, pk: int) -> FileResponse:
 
 @only(Act.REPORT)
 def report_add(request: PersonRequest) -> HttpResponse:
-    """Ask for a report of what one may see."""
+    """Ask for a report of what one may see; with `preview` its figures are shown first."""
+    as_of = timezone.now()
     initial = {"zone": request.user.zone}
-    form = ReportForm(request.POST or None, reader=request.user, initial=initial)
+    form = ReportForm(
+        request.POST or None, request.FILES or None, reader=request.user, as_of=as_of, initial=initial
+    )
+    context: dict[str, Any] = {"form": form, "zones": zone_names()}
     if form.is_valid():
+        if "preview" in request.POST:
+            preview = report_preview(form, request.user, freshness_of(request).known, as_of=as_of)
+            return render(request, "web/report_add.html", context | {"preview": preview})
+        report = _asked(request, form, as_of)
+        if report is not None:
+            wake(render_report, report.pk)
+            return redirect("report-detail", report.pk)
+    return render(request, "web/report_add.html", context)
+
+
+def _asked(request: PersonRequest, form: ReportForm, as_of: datetime) -> Report | None:
+    """The waiting report; None, with an error of the form, when another one took the same place meanwhile."""
+    values = form.cleaned_data
+    policy = values["policy"]
+    try:
         with transaction.atomic():
             report = request_report(
                 scope=form.scope(),
-                zone=form.cleaned_data["zone"],
-                organisation=form.cleaned_data["organisation"],
                 requested_by=request.user,
-                at=timezone.now(),
+                at=as_of,
+                policy_version=policy.latest if policy else None,
+                logo=form.kept_logo,
+                **{name: values[name] for name in KEPT},
             )
             record_request(report, actor_of(request))
-        wake(render_report, report.pk)
-        return redirect("report-detail", report.pk)
-    return render(request, "web/report_add.html", {"form": form, "zones": zone_names()})
+    except IntegrityError:
+        form.add_error("supersedes", _("Another report took the place of this one meanwhile."))
+        return None
+    return report

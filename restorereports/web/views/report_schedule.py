@@ -19,7 +19,7 @@ from restorereports.tasks import start_due_reports
 
 from ..access import PersonRequest, administrators_only
 from ..forms.account import zone_names
-from ..forms.report import ReportScheduleForm
+from ..forms.report_schedule import ReportScheduleForm
 from ..wake import wake
 
 
@@ -35,7 +35,9 @@ def reportschedule_edit(request: PersonRequest, pk: int) -> HttpResponse:
 
 def _edit(request: PersonRequest, schedule: ReportSchedule) -> HttpResponse:
     shown_name, before = schedule.name, facts_of(schedule)
-    form = ReportScheduleForm(request.POST or None, instance=schedule, reader=request.user)
+    form = ReportScheduleForm(
+        request.POST or None, request.FILES or None, instance=schedule, reader=request.user
+    )
     if form.is_valid():
         with transaction.atomic():
             if changes := changed(before, facts_of(form.save())):
