@@ -6,7 +6,7 @@ Each result has a colour, a pattern and a word; the same numbers stand in the ta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -14,10 +14,27 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from restorereports.policies.history import MonthCoverage
+from restorereports.wording import number_text
+
+from . import coverage_panel
+from .drawing import (
+    INK,
+    INK_3,
+    LINE,
+    NO_DATA,
+    PAPER,
+    PATTERNS,
+    RIGHT,
+    RULE,
+    WIDTH,
+    no_data,
+    rect,
+    text,
+)
 from .trend import Month, Trend
 
-WIDTH, RIGHT, TOP, BASE, HEIGHT = 680, 674, 50, 230, 266
-_INK, _INK_2, _INK_3, _LINE, _RULE = "#141a21", "#414b58", "#5c6673", "#dce1e7", "#788392"
+TOP, BASE, HEIGHT = 50, 230, 266
 _PARTS = (
     ("success", "#4c9a6c", gettext_lazy("Success, plain")),
     ("warning", "url(#pw)", gettext_lazy("Warning, striped")),
@@ -28,43 +45,34 @@ _PARTS = (
     ("unknown", "url(#pu)", gettext_lazy("State unknown, upright")),
 )
 _USUAL = 4  # the first four are in the legend also when they are zero
-_PATTERNS = (
-    '<defs><pattern id="pw" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect width="5" height="5" fill="#bb790d"/><path d="M0 0V5" stroke="#ffffff" stroke-width="2.2"/></pattern>'
-    '<pattern id="pn" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" '
-    'fill="#ffffff"/><circle cx="2" cy="2" r="1.2" fill="#414b58"/></pattern>'
-    '<pattern id="po" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" '
-    'fill="#ffffff"/><path d="M0 0L5 5M5 0L0 5" stroke="#414b58" stroke-width="0.8"/></pattern>'
-    '<pattern id="pr" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" '
-    'fill="#e8effa"/><path d="M0 3H6" stroke="#1d4d99" stroke-width="1"/></pattern>'
-    '<pattern id="pu" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" '
-    'fill="#f3edfb"/><path d="M2 0V4" stroke="#653b9b" stroke-width="1.2"/></pattern>'
-    '<pattern id="pm" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)">'
-    '<path d="M0 0V7" stroke="#c3cad2" stroke-width="1.4"/></pattern></defs>'
-)
 
 
-def trend_chart(trend: Trend) -> SafeString:
-    """Stacked bars, one a month; hatched where there are no data."""
+def trend_chart(trend: Trend, months: Sequence[MonthCoverage] = ()) -> SafeString:
+    """Stacked bars, one a month, and above them on the same axis the coverage of `months`; hatched without data."""
     top = _scale(max((month.counts.total for month in trend.months), default=0))
-    left = 14 + 5.4 * len(f"{top:,}")
+    left = max(14 + 5.4 * len(number_text(top)), 32 if months else 0)
     step = (RIGHT - left) / max(len(trend.months), 1)
-    parts = [
-        *_legend(trend),
-        *_axis(top, left),
-        *(
-            piece
-            for number, month in enumerate(trend.months)
-            for piece in _bar(month, left + number * step, step, top, labelled=number == 0)
-        ),
-    ]
+    bars = (
+        piece
+        for number, month in enumerate(trend.months)
+        for piece in _bar(month, left + number * step, step, top, labelled=number == 0)
+    )
+    lower = "".join([*_legend(trend), *_axis(top, left), *bars])
+    upper, moved = "", 0
+    if months:
+        axis = [month.first for month in trend.months]
+        found = {month.first: month for month in months}
+        upper = "".join(coverage_panel.coverage_panel(axis, found, left=left, step=step))
+        moved = coverage_panel.HEIGHT
+        lower = f'<g transform="translate(0 {moved})">{lower}</g>'
+    height = HEIGHT + moved
     return mark_safe(  # noqa: S308 (numbers and our own words; each text goes through format_html)
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}">{_title(trend)}{_PATTERNS}{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}">{_title(trend, months)}{PATTERNS}{upper}{lower}</svg>'
     )
 
 
-def _title(trend: Trend) -> str:
+def _title(trend: Trend, coverages: Sequence[MonthCoverage]) -> str:
     months = trend.months
     highest = max(months, key=lambda month: month.counts.total)
     words = _(
@@ -74,9 +82,10 @@ def _title(trend: Trend) -> str:
         "first": date_format(months[0].first, "F Y"),
         "last": date_format(months[-1].first, "F Y"),
         "top": date_format(highest.first, "F Y"),
-        "n": f"{highest.counts.total:,}",
+        "n": number_text(highest.counts.total),
     }
-    return format_html("<title>{}</title>", words)
+    above = f"{coverage_panel.told(coverages)} " if coverages else ""
+    return format_html("<title>{}{}</title>", above, words)
 
 
 def _scale(highest: int) -> int:
@@ -91,29 +100,15 @@ def _scale(highest: int) -> int:
     )
 
 
-def _text(
-    x: float, y: float, words: str, *, anchor: str = "middle", ink: str = _INK_2, bold: int = 400
-) -> str:
-    return format_html(
-        '<text x="{}" y="{}" text-anchor="{}" font-size="10.5" font-weight="{}" fill="{}" '
-        'font-family="IBM Plex Sans Condensed">{}</text>',
-        *(f"{x:.1f}", f"{y:.1f}", anchor, bold, ink, words),
-    )
-
-
-def _rect(x: float, y: float, width: float, height: float, fill: str) -> str:
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.2f}" fill="{fill}"/>'
-
-
 def _legend(trend: Trend) -> Iterator[str]:
-    yield _text(0, 10, _("Restore sessions by result"), anchor="start", bold=500)
+    yield text(0, 10, _("Restore sessions by result"), anchor="start", bold=500)
     x = 0.0
     for number, (name, fill, words) in enumerate(_PARTS):
         if number >= _USUAL and not getattr(trend.counts, name):
             continue
-        yield _rect(x, 17.5, 10, 10, fill)
-        yield f'<rect x="{x:.1f}" y="17.5" width="10" height="10" fill="none" stroke="{_RULE}" stroke-width="0.5"/>'
-        yield _text(x + 14, 26, str(words), anchor="start")
+        yield rect(x, 17.5, 10, 10, fill)
+        yield f'<rect x="{x:.1f}" y="17.5" width="10" height="10" fill="none" stroke="{RULE}" stroke-width="0.5"/>'
+        yield text(x + 14, 26, str(words), anchor="start")
         x += 26 + 4.2 * len(str(words))
 
 
@@ -122,26 +117,24 @@ def _axis(top: int, left: float) -> Iterator[str]:
     for number in range(steps + 1):
         value = top * number // steps
         y = BASE - (BASE - TOP) * value / top
-        colour, width = (_LINE, 0.6) if number else (_RULE, 0.8)
+        colour, width = (LINE, 0.6) if number else (RULE, 0.8)
         yield f'<path d="M{left:.1f} {y:.1f}H{RIGHT}" stroke="{colour}" stroke-width="{width}"/>'
-        yield _text(left - 6, y + 3.5, f"{value:,}", anchor="end", ink=_INK_3)
+        yield text(left - 6, y + 3.5, number_text(value), anchor="end", ink=INK_3)
 
 
 def _bar(month: Month, x: float, step: float, top: int, *, labelled: bool) -> Iterator[str]:
     middle, width = x + step / 2, step * 0.6
-    if month.no_data or month.seen_from:
-        yield _rect(x + step * 0.05, TOP, step * 0.9, BASE - TOP, "url(#pm)")
     if month.no_data:
-        if step >= 36:
-            yield _rect(middle - 18, (TOP + BASE) / 2 - 9, 36, 14, "#ffffff")
-            yield _text(middle, (TOP + BASE) / 2 + 2, _("no data"))
+        yield from no_data(x, step, TOP, BASE)
     else:
+        if month.seen_from:
+            yield rect(x + step * 0.05, TOP, step * 0.9, BASE - TOP, NO_DATA)
         yield from _stack(month, middle - width / 2, width, top)
     narrow = step < 20
     if not narrow or month.first.month % 3 == 1:
-        yield _text(middle, BASE + 14, date_format(month.first, "M"))
+        yield text(middle, BASE + 14, date_format(month.first, "M"))
     if labelled or month.first.month == 1:
-        yield _text(middle, BASE + 26, str(month.first.year), ink=_INK_3)
+        yield text(middle, BASE + 26, str(month.first.year), ink=INK_3)
 
 
 def _stack(month: Month, x: float, width: float, top: int) -> Iterator[str]:
@@ -152,8 +145,8 @@ def _stack(month: Month, x: float, width: float, top: int) -> Iterator[str]:
         if value:
             height = value * scale
             y -= height
-            yield _rect(x, y, width, max(height - 0.7, 0.5), fill)
-    label = f"{month.counts.total:,}"
+            yield rect(x, y, width, max(height - 0.7, 0.5), fill)
+    label = number_text(month.counts.total)
     if month.counts.total and len(label) * 5.2 <= width / 0.6:
-        yield _rect(x + width / 2 - len(label) * 2.8, y - 13, len(label) * 5.6, 10, "#ffffff")
-        yield _text(x + width / 2, y - 4.5, label, ink=_INK, bold=500)
+        yield rect(x + width / 2 - len(label) * 2.8, y - 13, len(label) * 5.6, 10, PAPER)
+        yield text(x + width / 2, y - 4.5, label, ink=INK, bold=500)

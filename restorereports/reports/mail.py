@@ -19,6 +19,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import transaction
 from django.db.models import F
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from restorereports.audit import THE_INSTALLATION
@@ -26,7 +27,7 @@ from restorereports.models import Delivery, Report, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts, percent
 from restorereports.models.period import Period
 from restorereports.runlog import log_as
-from restorereports.wording import name_text, utc_text
+from restorereports.wording import decimal_text, name_text, utc_text
 
 from .files import path_of
 from .on_record import record_mail
@@ -202,15 +203,21 @@ def headers_of(name: str) -> dict[str, str]:
 
 
 def message_of(delivery: Delivery, report: Report, *, as_of: datetime) -> EmailMultiAlternatives:
-    """The mail: key figures as text and HTML, the PDF attached. No VM name stands in its subject."""
-    context = _context(delivery, report)
+    """The mail in the report's language: key figures as text and HTML, the PDF attached.
+
+    No VM name stands in its subject.
+    """
+    with translation.override(report.language):
+        context = _context(delivery, report)
+        plain = render_to_string("reports/mail.txt", context)
+        rich = render_to_string("reports/mail.html", context)
     message = EmailMultiAlternatives(
         subject=context["subject"],
-        body=render_to_string("reports/mail.txt", context),
+        body=plain,
         to=delivery.schedule.addresses(),
         headers=headers_of(f"delivery-{delivery.pk}.{report}.{report.sha256[:16]}"),
     )
-    message.attach_alternative(render_to_string("reports/mail.html", context), "text/html")
+    message.attach_alternative(rich, "text/html")
     message.attach(report.file_name, path_of(report).read_bytes(), "application/pdf")
     return message
 
@@ -221,6 +228,7 @@ def _context(delivery: Delivery, report: Report) -> dict[str, Any]:
     local = zoneinfo.ZoneInfo(report.zone)
     start, end = (at.astimezone(local) for at in (delivery.period_start_at, delivery.period_end_at))
     organisation = name_text(report.organisation)
+    share = percent(counts.success, counts.completed)
     subject = _("Restore report %(month)s") % {"month": f"{first:%Y-%m}"}
     return {
         "subject": f"{subject}, {organisation} ({report})" if organisation else f"{subject} ({report})",
@@ -228,7 +236,7 @@ def _context(delivery: Delivery, report: Report) -> dict[str, Any]:
         "report": report,
         "schedule": name_text(delivery.schedule.name),
         "counts": counts,
-        "share": percent(counts.success, counts.completed),
+        "share": decimal_text(share) if share else "",
         "period": Period(start.date(), end.date(), report.zone),
         "as_of": utc_text(report.as_of),
         "as_of_local": report.as_of.astimezone(local) if report.as_of else None,

@@ -7,9 +7,12 @@ import zoneinfo
 from datetime import UTC, date, datetime
 
 import pytest
+from django.utils import translation
 
 from restorereports.models import SYSTEM, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts
+from restorereports.policies.coverage import Judgement
+from restorereports.policies.history import MonthCoverage
 from restorereports.reports.charts import trend_chart
 from restorereports.reports.trend import Month, Trend, trend
 from tests.factories import make_restore_session
@@ -173,3 +176,83 @@ def test_the_axis_reaches_over_the_highest_bar_in_whole_steps(highest: int) -> N
     assert values[0] == 0
     assert max(highest, 1) <= values[-1] <= max(5, highest * 2)
     assert len({b - a for a, b in itertools.pairwise(values)}) == 1
+
+
+def covered(month: int, tested: int, measured: int, judgement: Judgement, **values: bool) -> MonthCoverage:
+    return MonthCoverage(
+        first=date(2024, month, 1),
+        at=at("2024-02-01"),
+        tested=tested,
+        measured=measured,
+        inconclusive=0,
+        judgement=judgement,
+        no_data=values.get("no_data", False),
+    )
+
+
+def panels_of(*coverages: MonthCoverage, months: int = 3) -> str:
+    bars = [
+        Month(
+            first=date(2024, n + 1, 1),
+            start_at=at("2024-01-01"),
+            end_at=at("2024-02-01"),
+            counts=OutcomeCounts(success=7),
+        )
+        for n in range(months)
+    ]
+    return trend_chart(Trend(months=tuple(bars), left_out=0, first_data_at=None), coverages)
+
+
+def test_coverage_stands_in_a_panel_above_with_its_two_figures_beside_each_share() -> None:
+    svg = panels_of(
+        covered(1, 1, 3, Judgement.NOT_MET),
+        covered(2, 999, 1000, Judgement.INCONCLUSIVE),
+        covered(3, 1000, 1000, Judgement.MET),
+    )
+
+    assert svg.index("Coverage at the end of the month") < svg.index("Restore sessions by result</text>")
+    for words in ("33.3", "1 / 3", "99.9", "999 / 1,000", "100.0", "1,000 / 1,000"):
+        assert f">{words}</text>" in svg
+    for words in ("met, round", "not met, square", "inconclusive, hollow"):
+        assert words in svg
+    assert "<title>Above: coverage at the end of each month, 1,000 / 1,000 VMs in the last one." in svg
+
+
+def test_a_month_without_coverage_data_is_hatched_and_not_bridged_by_the_line() -> None:
+    svg = panels_of(
+        covered(1, 1, 2, Judgement.MET),
+        covered(2, 0, 0, Judgement.NOTHING, no_data=True),
+        covered(3, 2, 2, Judgement.MET),
+    )
+
+    upper = svg.split("<g transform")[0]
+    assert upper.count("url(#pm)") == 1
+    assert "no data" in upper
+    assert 'stroke-width="1.4"/><path' not in upper
+    assert ">0.0<" not in upper
+
+
+def test_where_nothing_is_measured_no_share_is_drawn() -> None:
+    svg = panels_of(covered(1, 0, 0, Judgement.NOTHING))
+
+    assert "nothing was measured" in svg
+    assert ">0 / 0</text>" in svg
+    assert ">–</text>" in svg
+
+
+def test_without_a_policy_there_is_one_panel() -> None:
+    assert "Coverage" not in panels_of()
+
+
+def test_long_words_for_no_data_take_two_lines() -> None:
+    with translation.override("de"):
+        svg = chart_of(*[OutcomeCounts()] * 13, no_data=True)
+
+    assert svg.count(">keine</text>") == svg.count(">Daten</text>") == 13
+
+
+def test_long_figures_of_coverage_take_two_lines() -> None:
+    svg = panels_of(covered(1, 12_345, 23_456, Judgement.NOT_MET), months=13)
+
+    assert ">12,345</text>" in svg
+    assert ">/ 23,456</text>" in svg
