@@ -1,4 +1,6 @@
-"""What binds the trail's entries: the hash of an entry, the seals, and texts that come back as they were written.
+"""What binds a chain's entries: the hash of an entry, the seals, and texts that come back as they were written.
+
+The audit trail is one such chain, the register of evidence another: `Chain` says in what they differ.
 
 A hash must be the same after a reload from either engine. PostgreSQL stores neither NUL nor lone surrogates and
 keeps JSON as values, so that 1.0 or 1e400 may come back written otherwise: `storable` leaves only what does not
@@ -10,11 +12,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 
 from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from restorereports.models import AuditEntry, AuditHead
 
@@ -63,34 +68,69 @@ def storable(value: Any) -> Any:
 
 def hash_of(entry: AuditEntry) -> str:
     """SHA-256 of the entry as canonical JSON, the previous entry's hash in it."""
-    plain = {name: getattr(entry, name) for name in _COVERED}
+    return hash_of_columns(entry, _COVERED)
+
+
+def hash_of_columns(entry: Any, columns: tuple[str, ...]) -> str:
+    """Of these columns, the moment in UTC and the previous entry's hash."""
+    plain = {name: getattr(entry, name) for name in columns}
     plain |= {"at": entry.at.astimezone(UTC).isoformat(), "previous_hash": entry.previous_hash}
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """One chain of entries with a head. `name` is what its faults call it, the kinds keep its seals from another's.
+
+    `lost_head`: whether an entry says that the head was missing or changed when it was written.
+    """
+
+    name: str | Promise
+    entry_kind: str
+    head_kind: str
+    hash_of: Callable[[Any], str]
+    lost_head: Callable[[Any], bool]
+
+    def seal_of_entry(self, entry: Any) -> str:
+        return _seal(self.entry_kind, entry.hash)
+
+    def seal_of_head(self, head: Any) -> str:
+        return _seal(self.head_kind, f"{head.length}:{head.hash}")
+
+    def is_unchanged(self, entry: Any) -> bool:
+        """Whether the entry bears its own hash; what cannot be hashed was never written by this installation."""
+        try:
+            return self.hash_of(entry) == entry.hash
+        except CANNOT_BE_READ:
+            return False
+
+    def is_sealed(self, entry: Any) -> bool:
+        return _equal(self.seal_of_entry(entry), entry.seal)
+
+    def head_is_sealed(self, head: Any) -> bool:
+        return is_whole(head.length) and _equal(self.seal_of_head(head), head.seal)
+
+
+TRAIL: Final = Chain(
+    name=_("the trail"),
+    entry_kind="entry",
+    head_kind="head",
+    hash_of=hash_of,
+    lost_head=lambda entry: entry.action == AuditEntry.Action.HEAD_MISSING,
+)
+
+
 def seal_of_entry(entry: AuditEntry) -> str:
-    return _seal("entry", entry.hash)
+    return TRAIL.seal_of_entry(entry)
 
 
 def seal_of_head(head: AuditHead) -> str:
-    return _seal("head", f"{head.length}:{head.hash}")
-
-
-def is_unchanged(entry: AuditEntry) -> bool:
-    """Whether the entry bears its own hash; what cannot be hashed was never written by `record`."""
-    try:
-        return hash_of(entry) == entry.hash
-    except CANNOT_BE_READ:
-        return False
-
-
-def is_sealed(entry: AuditEntry) -> bool:
-    return _equal(seal_of_entry(entry), entry.seal)
+    return TRAIL.seal_of_head(head)
 
 
 def head_is_sealed(head: AuditHead) -> bool:
-    return is_whole(head.length) and _equal(seal_of_head(head), head.seal)
+    return TRAIL.head_is_sealed(head)
 
 
 def read_head() -> AuditHead | None:

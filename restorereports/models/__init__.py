@@ -16,7 +16,7 @@ from .note import RestoreSessionNote
 from .policy import Exemption, Policy, PolicyVersion
 from .pulse import Pulse
 from .reconciliation import Reconciliation
-from .register import RegisterEntry
+from .register import RegisterEntry, RegisterHead
 from .report import Delivery, Logo, Report, ReportSchedule
 from .restore_session import Outcome, RestoreSession, RestoreSessionSource
 from .scope import RestoreSessionScope
@@ -60,6 +60,7 @@ __all__ = [
     "Reconciliation",
     "RecoveryCode",
     "RegisterEntry",
+    "RegisterHead",
     "Report",
     "ReportSchedule",
     "RestoreSession",

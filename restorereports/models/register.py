@@ -40,3 +40,15 @@ class RegisterEntry(AppendOnly):
 
     def __str__(self) -> str:
         return f"entry {self.number}"
+
+
+class RegisterHead(models.Model):
+    """Where the register ends: one row. Its seal covers the length, so that a cut tail is found."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    length = models.PositiveBigIntegerField()
+    hash = models.CharField(max_length=64)
+    seal = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = _("head of the register")
