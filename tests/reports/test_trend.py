@@ -252,7 +252,7 @@ def test_long_words_for_no_data_take_two_lines() -> None:
 
 
 def test_long_figures_of_coverage_take_two_lines() -> None:
-    svg = panels_of(covered(1, 12_345, 23_456, Judgement.NOT_MET), months=13)
+    svg = panels_of(covered(1, 12_345, 23_456, Judgement.NOT_MET), months=12)
 
     assert ">12,345</text>" in svg
     assert ">/ 23,456</text>" in svg
