@@ -10,6 +10,7 @@ import pytest
 from restorereports.models import SYSTEM, RestoreSessionScope
 from restorereports.reports import sessions_csv
 from restorereports.reports.sessions_csv import COLUMNS, stream
+from restorereports.wording import utc_text
 from tests.factories import (
     START,
     make_backup_server,
@@ -30,7 +31,7 @@ def rows(scope: RestoreSessionScope | None = None, **options) -> list[dict[str, 
 def test_the_columns_stand_in_the_agreed_order() -> None:
     assert next(stream(RestoreSessionScope(), reader=SYSTEM)) == (
         "enterprise_manager,backup_server,vm_name,name,job_type,state,result,progress,"
-        "started_at,ended_at,duration_seconds,restore_point_name,uid\n"
+        "started_at,ended_at,duration_seconds,restore_point_name,uid,session_class\n"
     )
 
 
@@ -43,6 +44,7 @@ def test_a_row_is_written_as_enterprise_manager_gave_it() -> None:
         ended_at=datetime(2026, 10, 21, 17, 41, 4, 20000, tzinfo=UTC),
         duration_ms=1_862_003,
         restore_point_name="payroll-db2@2026-10-20",
+        session_class="test",
         uid="urn:veeam:RestoreSession:1",
         name="payroll-db2@2026-10-21 17:10:02",
     )
@@ -62,6 +64,7 @@ def test_a_row_is_written_as_enterprise_manager_gave_it() -> None:
             "duration_seconds": "1862.003",
             "restore_point_name": "payroll-db2@2026-10-20",
             "uid": "urn:veeam:RestoreSession:1",
+            "session_class": "test",
         }
     ]
 
@@ -157,3 +160,22 @@ def test_a_reader_who_may_no_longer_read_gets_the_header_alone() -> None:
     text = "".join(stream(RestoreSessionScope(), reader=reader))
 
     assert text == ",".join(COLUMNS) + "\n"
+
+
+def test_the_database_writes_times_and_names_as_python_would() -> None:
+    one, two = make_enterprise_manager(name="em-b"), make_enterprise_manager(name="em-a")
+    server = make_backup_server(one)
+    moments = [
+        datetime(2026, 10, 21, 17, 10, 2, micros, tzinfo=UTC)
+        for micros in (0, 999, 1000, 17_000, 999_999, 500_500)
+    ]
+    for at in moments:
+        row = make_restore_session(server, enterprise_manager=one, started_at=at, ended_at=at)
+    make_source(row, two)
+    make_restore_session(server, started_at=moments[-1] + timedelta(days=1), ended_at=None)
+
+    found = rows()
+
+    assert [row["started_at"] for row in found][:6] == sorted(utc_text(at) for at in moments)
+    assert sorted({row["enterprise_manager"] for row in found}) == ["", "em-a;em-b", "em-b"]
+    assert (found[-1]["ended_at"], found[-1]["duration_seconds"]) == ("", "")
