@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,20 +12,28 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from restorereports.models import Report
+from restorereports.models import RegisterHead, Report
 from restorereports.wording import utc_text
 
 from .charts import trend_chart
 from .figures import Figures
+from .frozen import Attachment
 from .printed import printed_text
 from .scope_words import machine_form
 
 
-def html(report: Report, figures: Figures) -> str:
-    """The whole document, times in the report's zone."""
+def html(
+    report: Report,
+    figures: Figures,
+    *,
+    attachments: Sequence[Attachment] = (),
+    register: RegisterHead | None = None,
+) -> str:
+    """The whole document, times in the report's zone. `attachments` lie in it, `register` is its end before this report."""
     zone = zoneinfo.ZoneInfo(figures.zone)
+    within = {"attachments": attachments, "register": register, "data_sha256": report.data_sha256}
     with timezone.override(zone):
-        return render_to_string("reports/report.html", context(report, figures, zone))
+        return render_to_string("reports/report.html", context(report, figures, zone) | within)
 
 
 def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[str, object]:
@@ -34,7 +43,7 @@ def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[s
         "f": figures,
         "organisation": printed_text(report.organisation),
         "app": f"Restore Reports {app_version()}",
-        "prepared_by": _prepared_by(report),
+        "prepared_by": prepared_by(report),
         "period_words": period_words(start, end),
         "period_local": _("%(start)s to %(end)s %(zone)s, end excluded")
         % {"start": _minute(start), "end": _minute(end), "zone": figures.zone},
@@ -91,7 +100,7 @@ def clock_changes(start: datetime, end: datetime) -> list[str]:
     return changes
 
 
-def _prepared_by(report: Report) -> str:
+def prepared_by(report: Report) -> str:
     if report.schedule:
         return _("Schedule “%s”") % printed_text(report.schedule.name)
     if report.requested_by:

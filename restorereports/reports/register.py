@@ -14,7 +14,6 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from restorereports.audit.entries import NotWritable
 from restorereports.audit.chain import (
     GENESIS,
     LARGEST_NUMBER,
@@ -22,6 +21,7 @@ from restorereports.audit.chain import (
     hash_of_columns,
     storable,
 )
+from restorereports.audit.entries import NotWritable
 from restorereports.audit.reading import CANNOT_BE_READ
 from restorereports.models import RegisterEntry, RegisterHead, Report
 
