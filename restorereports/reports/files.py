@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,28 +35,26 @@ def frozen_folder(report: Report) -> Path:
     return folder() / str(report)
 
 
-def save_draft(report: Report, pdf: bytes) -> Path:
-    """The PDF beside its place, safe on disk; `Path.replace` to `path_of` makes it the report's file."""
-    draft = folder() / f"{report}.{report.attempts}.{os.getpid()}{DRAFT_SUFFIX}"
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with draft.open("wb") as file:
-        file.write(pdf)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft
+def draft_name(report: Report) -> str:
+    """Of what this attempt writes beside the places, a file or a folder."""
+    return f"{report}.{report.attempts}.{os.getpid()}{DRAFT_SUFFIX}"
+
+
+def delete_files(report: Report) -> None:
+    """The PDF and what it was rendered from."""
+    path_of(report).unlink(missing_ok=True)
+    shutil.rmtree(frozen_folder(report), ignore_errors=True)
 
 
 def sweep(*, as_of: datetime) -> None:
-    """Delete the PDFs of reports older than REPORT_KEEP_DAYS that no schedule made, and stray drafts.
+    """Delete the files of drafts older than REPORT_KEEP_DAYS that no schedule made, and what killed workers left.
 
-    The row stays, with its hash, and says that the file is gone.
+    The row stays, with its hash, and says that the file is gone. Final reports are evidence: see `retention`.
     """
     before = as_of - timedelta(days=settings.REPORT_KEEP_DAYS)
-    expired = Report.objects.filter(
-        schedule=None, status=Report.Status.READY, created_at__lt=before, error=""
-    )
-    for report in expired.iterator():
-        path_of(report).unlink(missing_ok=True)
+    old = Report.objects.filter(schedule=None, stage=Report.Stage.DRAFT, created_at__lt=before)
+    for report in old.filter(status=Report.Status.READY, error="").iterator():
+        delete_files(report)
         report.error = _("The PDF was deleted after %(days)d days. Ask for the report again to get one.") % {
             "days": settings.REPORT_KEEP_DAYS
         }
@@ -63,6 +62,8 @@ def sweep(*, as_of: datetime) -> None:
             report.save(update_fields=["error"])
             record(Action.REPORT_DELETED, THE_INSTALLATION, of=report, details={"sha256": report.sha256})
         logger.info("%s: PDF deleted after %d days", report, settings.REPORT_KEEP_DAYS)
+    for report in old.filter(status=Report.Status.FAILED).exclude(data_sha256="").iterator():
+        delete_files(report)
     for draft in folder().glob(f"*{DRAFT_SUFFIX}"):
         if draft.stat().st_mtime < (as_of - DRAFT_KEPT).timestamp():
-            draft.unlink(missing_ok=True)
+            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)

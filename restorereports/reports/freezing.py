@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from restorereports.models import Reader, Report
 from restorereports.models.snapshot import snapshot
 
 from . import coverage_csv, sessions_csv
+from .cross_footed import same
 from .figures import gather_with_coverage
-from .files import DRAFT_SUFFIX, folder, frozen_folder
+from .files import DRAFT_SUFFIX, draft_name, folder, frozen_folder
 from .frozen import FIGURES, INDEX, Attachment, Frozen, data_hash, figures_text, index_text, read_figures
 
 GZIPPED_OVER: Final = 1_000_000  # bytes of a CSV
@@ -35,7 +37,7 @@ def freeze(report: Report, reader: Reader, *, as_of: datetime) -> Frozen:
 
     CrossFootError when the figures contradict each other. Nothing is left behind when it fails.
     """
-    draft = folder() / f"{report}.{report.attempts}.{os.getpid()}{DRAFT_SUFFIX}"
+    draft = folder() / draft_name(report)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
     try:
@@ -76,6 +78,7 @@ def _write(report: Report, reader: Reader, draft: Path, *, as_of: datetime) -> F
         files = [_write_csv(draft, "sessions.csv", sessions_csv.lines(scope, reader=reader))]
         if covered is not None:
             files.append(_write_csv(draft, "coverage.csv", coverage_csv.lines(covered)))
+    same(_("restore sessions in the period"), figures.counts.total, _("rows of sessions.csv"), files[0].rows)
     attachments = tuple(files)
     text = figures_text(figures)
     _write_whole(draft / FIGURES, text)

@@ -66,7 +66,7 @@ def _specification(pdf: pydyf.PDF, file: Attached, at: datetime) -> pydyf.Dictio
     with file.path.open("rb") as source:
         checksum = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     parameters = {"CheckSum": f"<{checksum}>", "Size": file.path.stat().st_size}
-    media_type = _MEDIA_TYPES[file.path.suffix].replace("/", "#2f")
+    media_type = _MEDIA_TYPES[Path(file.name).suffix].replace("/", "#2f")
     stream = _File(
         file.path,
         {
