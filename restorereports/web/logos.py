@@ -42,6 +42,9 @@ def _written_anew(file: UploadedFile) -> tuple[bytes, str]:
             warnings.simplefilter("ignore")  # of Pillow about sizes that are bounded here
             picture = Image.open(file, formats=tuple(_KINDS))
             kind = picture.format or ""
+            file.seek(0)
+            if not _is_whole(file.read(), kind):
+                raise LogoRefused(_("The picture cannot be read; it is cut off or damaged."))
             if picture.width * picture.height > MOST_PIXELS:
                 raise LogoRefused(_("The picture has more than 16 million pixels."))
             picture.load()
@@ -58,3 +61,10 @@ def _written_anew(file: UploadedFile) -> tuple[bytes, str]:
     out = io.BytesIO()
     clean.save(out, format=kind, optimize=True, **({"quality": 90} if kind == "JPEG" else {}))
     return out.getvalue(), kind
+
+
+def _is_whole(content: bytes, kind: str) -> bool:
+    """Whether the picture's end is there: WeasyPrint lets Pillow fill up what is missing, in the whole process."""
+    if kind == "PNG":
+        return b"IEND" in content
+    return b"\xff\xd9" in content[content.rfind(b"\xff\xda") :]

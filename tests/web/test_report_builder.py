@@ -242,6 +242,7 @@ def test_the_logo_of_the_preview_goes_with_the_report(page: Client) -> None:
         (b"<svg onload='alert(1)'/>", "no PNG and no JPEG"),
         (picture("GIF", mode="RGB"), "no PNG and no JPEG"),
         (picture("PNG", size=(300, 300))[:60], "cut off or damaged"),
+        (picture("JPEG", size=(300, 300), mode="RGB")[:-9], "cut off or damaged"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "no PNG and no JPEG|cut off or damaged"),
         (b"x" * 500_001, "larger than 500 KB"),
         (picture("PNG", size=(4001, 4000), mode="1"), "16 million pixels"),
