@@ -23,13 +23,14 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from restorereports.audit import THE_INSTALLATION
-from restorereports.models import Delivery, Report, RestoreSessionScope
+from restorereports.models import Delivery, RegisterEntry, Report, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts, percent
 from restorereports.models.period import Period
 from restorereports.runlog import log_as
 from restorereports.wording import decimal_text, name_text, utc_text
 
 from .files import path_of
+from .issuing import is_issued
 from .on_record import record_mail
 from .render import render_report
 from .request import request_report
@@ -46,6 +47,7 @@ WAITS = (
     timedelta(hours=24),
 )
 MOST_ATTEMPTS = len(WAITS) + 1
+_LOOKS = ("organisation", "zone", "language", "paper", "classification", "distribution", "logo")
 
 
 class ReportFailed(Exception):
@@ -103,8 +105,10 @@ def _report_for(delivery_id: int, as_of: datetime) -> Report | None:
         if delivery.status not in Delivery.OPEN:
             return None
         report = delivery.report
-        if report is None or report.status == Report.Status.FAILED or _is_lost(report):
+        if report is None or report.status == Report.Status.FAILED:
             report = _request(delivery, as_of)
+        elif _is_lost(report):
+            report = _request(delivery, as_of, in_place_of=report)
     render_report(report.pk, as_of=as_of)
     report.refresh_from_db()
     if report.status == Report.Status.FAILED:
@@ -116,8 +120,13 @@ def _is_lost(report: Report) -> bool:
     return report.status == Report.Status.READY and not path_of(report).is_file()
 
 
-def _request(delivery: Delivery, as_of: datetime) -> Report:
+def _request(delivery: Delivery, as_of: datetime, *, in_place_of: Report | None = None) -> Report:
+    """Final, with the schedule's looks and the latest version of its policy. A lost final report is superseded."""
     schedule = delivery.schedule
+    policy = schedule.policy
+    if policy is not None and policy.retired_at is not None:
+        raise ReportFailed(_("Policy %s is retired: choose another one in the schedule.") % policy)
+    lost = in_place_of if in_place_of and is_issued(in_place_of) else None
     scope = RestoreSessionScope(
         start=delivery.period_start_at,
         end=delivery.period_end_at,
@@ -126,11 +135,13 @@ def _request(delivery: Delivery, as_of: datetime) -> Report:
     )
     delivery.report = request_report(
         scope=scope,
-        zone=schedule.zone,
-        organisation=schedule.organisation,
         requested_by=None,
         at=as_of,
         schedule=schedule,
+        policy_version=policy.latest if policy else None,
+        stage=Report.Stage.FINAL,
+        supersedes=lost,
+        **{name: getattr(schedule, name) for name in _LOOKS},
     )
     delivery.save(update_fields=["report"])
     return delivery.report
@@ -234,6 +245,7 @@ def _context(delivery: Delivery, report: Report) -> dict[str, Any]:
         "subject": f"{subject}, {organisation} ({report})" if organisation else f"{subject} ({report})",
         "organisation": organisation,
         "report": report,
+        "entry": report.entries.filter(kind=RegisterEntry.Kind.ISSUED).first(),
         "schedule": name_text(delivery.schedule.name),
         "counts": counts,
         "share": decimal_text(share) if share else "",

@@ -12,7 +12,6 @@ from django.core.management import CommandError, call_command
 
 from restorereports.models import Report
 from restorereports.reports import pdf
-from restorereports.reports.pdf import Made
 from tests.factories import make_backup_server, make_enterprise_manager, make_restore_session
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +22,7 @@ PDF = b"%PDF-1.7 not much of one"
 def _own_folder(settings, tmp_path, monkeypatch) -> None:
     settings.VAR_DIR = tmp_path / "var"
     (tmp_path / "var" / "reports").mkdir(parents=True)
-    monkeypatch.setattr(pdf, "make", lambda _html, *, identifier: Made(PDF, 9))
+    monkeypatch.setattr(pdf, "write", lambda _html, into, **_: into.write(PDF) and 9)
 
 
 def run(tmp_path: Path, *options: str) -> str:
@@ -117,7 +116,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_made(tmp_path) ->
 
 
 def test_a_report_that_fails_says_why(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(pdf, "make", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(pdf, "write", lambda *_a, **_k: 1 / 0)
 
     with pytest.raises(CommandError, match=r"RR-.*An internal fault \(ZeroDivisionError\)"):
         run(tmp_path, "--period", "2026")

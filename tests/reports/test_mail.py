@@ -9,6 +9,7 @@ import smtplib
 import socket
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -19,7 +20,6 @@ from restorereports.reports import mail, pdf
 from restorereports.reports.files import path_of
 from restorereports.reports.mail import WAITS, deliver_due, send_again
 from restorereports.reports.mailbox import EmlBackend
-from restorereports.reports.pdf import Made
 from restorereports.reports.schedule import plan_deliveries
 from restorereports.reports.smtp import SmtpBackend
 from tests.factories import make_schedule
@@ -74,11 +74,11 @@ def mailbox(settings):
 def rendered(monkeypatch) -> list[str]:
     found: list[str] = []
 
-    def make(_html: str, *, identifier: str) -> Made:
-        found.append(identifier)
-        return Made(PDF, 9)
+    def write(_html: str, into: IO[bytes], *, identifier: str, **_options: object) -> int:
+        found.append(identifier.partition(" ")[0])
+        return into.write(PDF) and 9
 
-    monkeypatch.setattr(pdf, "make", make)
+    monkeypatch.setattr(pdf, "write", write)
     return found
 
 
@@ -317,15 +317,15 @@ def test_a_fault_of_our_own_is_recorded_and_hinders_no_other_delivery(mailbox, d
 
 
 def test_a_report_that_fails_is_told_and_made_anew_at_the_next_try(mailbox, delivery, monkeypatch) -> None:
-    right = pdf.make
-    monkeypatch.setattr(pdf, "make", lambda *_a, **_k: 1 / 0)
+    right = pdf.write
+    monkeypatch.setattr(pdf, "write", lambda *_a, **_k: 1 / 0)
     deliver_due(as_of=DUE)
     delivery.refresh_from_db()
     failed = delivery.report
     assert delivery.error.startswith("The report failed: An internal fault (ZeroDivisionError)")
     assert delivery.status == Delivery.Status.RETRYING
 
-    monkeypatch.setattr(pdf, "make", right)
+    monkeypatch.setattr(pdf, "write", right)
     deliver_due(as_of=DUE + timedelta(minutes=6))
 
     delivery.refresh_from_db()

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from datetime import timedelta
+from typing import IO, Any
 
 import pytest
 from django.db import connection
@@ -15,7 +16,6 @@ from django.utils import timezone
 from restorereports.audit import COMMAND_LINE, Action, faults, record
 from restorereports.models import AuditEntry, Report
 from restorereports.reports import files, pdf, render
-from restorereports.reports.pdf import Made
 from restorereports.reports.render import render_report, waiting_reports
 from restorereports.reports.request import request_report
 from tests.factories import make_report, make_schedule, make_user
@@ -30,11 +30,11 @@ def made(monkeypatch) -> list[str]:
     """Identifiers of the PDFs made; the layout itself is tested elsewhere."""
     found: list[str] = []
 
-    def make(_html: str, *, identifier: str) -> Made:
-        found.append(identifier)
-        return Made(PDF, 9)
+    def write(_html: str, into: IO[bytes], *, identifier: str, **_options: object) -> int:
+        found.append(identifier.partition(" ")[0])
+        return into.write(PDF) and 9
 
-    monkeypatch.setattr(pdf, "make", make)
+    monkeypatch.setattr(pdf, "write", write)
     return found
 
 
@@ -67,7 +67,7 @@ def test_a_report_keeps_where_the_trail_ended_and_goes_on_record(made, monkeypat
     before = record(Action.NOTE_WRITTEN, COMMAND_LINE)
     report = ask(requested_by=person)
     html: list[str] = []
-    monkeypatch.setattr(pdf, "make", lambda text, identifier: html.append(text) or Made(PDF, 9))
+    monkeypatch.setattr(pdf, "write", lambda text, into, **_: html.append(text) or (into.write(PDF) and 9))
 
     render_report(report.pk, as_of=AS_OF)
 
@@ -78,7 +78,9 @@ def test_a_report_keeps_where_the_trail_ended_and_goes_on_record(made, monkeypat
     assert (entry.person, entry.via, entry.object_name) == (person, "system", str(report))
     assert entry.details == {
         "report": str(report),
+        "stage": "draft",
         "sha256": hashlib.sha256(PDF).hexdigest(),
+        "data_sha256": report.data_sha256,
         "pages": 9,
         "rows": report.rows,
     }
@@ -130,11 +132,11 @@ def test_after_three_deaths_it_is_failed_with_the_reason(made) -> None:
 def test_a_worker_that_comes_too_late_changes_nothing(made, monkeypatch) -> None:
     report = ask()
 
-    def slow(_html: str, *, identifier: str) -> Made:
+    def slow(_html: str, into: IO[bytes], **_options: object) -> int:
         Report.objects.filter(pk=report.pk).update(attempts=2)  # another one claimed it meanwhile
-        return Made(PDF, 9)
+        return into.write(PDF) and 9
 
-    monkeypatch.setattr(pdf, "make", slow)
+    monkeypatch.setattr(pdf, "write", slow)
     render_report(report.pk, as_of=AS_OF)
 
     report.refresh_from_db()
@@ -146,7 +148,7 @@ def test_a_worker_that_comes_too_late_changes_nothing(made, monkeypatch) -> None
 @pytest.mark.django_db
 def test_a_fault_is_told_plainly_and_logged(monkeypatch, caplog) -> None:
     report = ask()
-    monkeypatch.setattr(pdf, "make", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(pdf, "write", lambda *_a, **_k: 1 / 0)
 
     render_report(report.pk, as_of=AS_OF)
 
@@ -186,13 +188,13 @@ def test_a_report_of_a_person_who_was_switched_off_says_so_instead_of_zero_rows(
 @pytest.mark.django_db(transaction=True)
 def test_of_several_workers_at_once_one_renders(made, monkeypatch) -> None:
     report = ask()
-    fast = pdf.make
+    fast = pdf.write
 
-    def slow(html: str, *, identifier: str) -> Made:
+    def slow(html: str, into: IO[bytes], **options: Any) -> int:
         time.sleep(0.2)
-        return fast(html, identifier=identifier)
+        return fast(html, into, **options)
 
-    monkeypatch.setattr(pdf, "make", slow)
+    monkeypatch.setattr(pdf, "write", slow)
     barrier = threading.Barrier(4)
 
     def work() -> None:
