@@ -209,6 +209,11 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 EM_PROXY = env.str("EM_PROXY", default="")  # the only proxy ever used; the environment's are ignored
 SYNC_OVERLAP_HOURS = _number("SYNC_OVERLAP_HOURS", 48, at_least=24)
 REPORT_KEEP_DAYS = _number("REPORT_KEEP_DAYS", 30, at_least=1)
+EVIDENCE_KEEP_MONTHS = _number("EVIDENCE_KEEP_MONTHS", 0, at_least=0)
+if 0 < EVIDENCE_KEEP_MONTHS < 13:
+    raise ImproperlyConfigured(
+        f"EVIDENCE_KEEP_MONTHS must be 0 (final reports are kept for ever) or at least 13, not {EVIDENCE_KEEP_MONTHS}."
+    )
 
 # --- Mail --------------------------------------------------------------------------------------------
 if env.str("EMAIL_URL", default=""):
@@ -314,7 +319,9 @@ if OIDC_CA_FILE and not Path(OIDC_CA_FILE).is_file():
 
 # --- Language, zone, static files --------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]  # of the pages; reports and mails choose theirs by themselves (`Report.language`)
+LANGUAGES = [
+    ("en", "English")
+]  # of the pages; reports and mails choose theirs by themselves (`Report.language`)
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True

@@ -14,7 +14,7 @@ from restorereports.mirror.due import due_enterprise_managers, is_due
 from restorereports.mirror.lock import CannotStart
 from restorereports.mirror.sync import sync
 from restorereports.models import EnterpriseManager, Pulse
-from restorereports.reports import alerts, files, mail, render, schedule
+from restorereports.reports import alerts, files, mail, render, retention, schedule
 
 _shutting_down = threading.Event()
 
@@ -77,5 +77,7 @@ def pulse(worker: str) -> None:
 
 @shared_task
 def sweep_expired() -> None:
-    files.sweep(as_of=timezone.now())
+    as_of = timezone.now()
+    files.sweep(as_of=as_of)
+    retention.sweep(as_of=as_of)
     call_command("clearsessions")

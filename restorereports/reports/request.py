@@ -63,6 +63,9 @@ def request_report(
             )
         )
     with transaction.atomic():
+        if supersedes:  # a report that failed takes nobody's place
+            failed = Report.objects.filter(supersedes=supersedes, status=Report.Status.FAILED)
+            failed.update(supersedes=None)
         report = Report.objects.create(
             scope=scope.as_json(),
             zone=zone,
@@ -77,6 +80,7 @@ def request_report(
             distribution=distribution,
             logo=logo,
             stage=stage,
+            finalised_by=requested_by if stage == Report.Stage.FINAL else None,
             supersedes=supersedes,
         )
         cover(report, reader_of(report))
