@@ -18,6 +18,9 @@ from restorereports.wording import name_text
 
 OBJECT_TYPES: Final = (
     ("enterprisemanager", gettext_lazy("Enterprise Manager")),
+    ("restoresession", gettext_lazy("Restore session")),
+    ("policy", gettext_lazy("Policy")),
+    ("classrules", gettext_lazy("Rules for classes")),
     ("report", gettext_lazy("Report")),
     ("reportschedule", gettext_lazy("Report schedule")),
     ("user", gettext_lazy("Person")),

@@ -27,20 +27,28 @@ from restorereports import audit
 from restorereports.models import (
     BackupServer,
     BackupServerSource,
+    ClassChange,
+    ClassRules,
     EnterpriseManager,
+    Exemption,
     GapNote,
     GroupRule,
+    Policy,
     ReportSchedule,
     RestoreSession,
+    RestoreSessionNote,
     RestoreSessionScope,
     User,
     VirtualMachine,
 )
 from restorereports.models.virtual_machine import name_key
+from restorereports.policies.class_rules import ClassRule, plain_rules
+from restorereports.policies.terms import Machine, Rule, Terms, Tier
 from restorereports.reports.files import path_of
 from restorereports.reports.mail import message_of
 from restorereports.reports.render import render_report
 from restorereports.reports.request import request_report
+from tests.factories import make_policy
 
 from .test_matrix import API, TABLE, Case, Furnished, _ask, _furnished
 
@@ -83,6 +91,7 @@ def furnished(name: str) -> Furnished:
     GroupRule.objects.update(group=_numbered(name, 255))
     User.objects.update(username=_numbered(name, 150), first_name=name[:150])
     GapNote.objects.create(gap=found.own.gap, author=found.own.person, at=timezone.now(), text=name)
+    _speak_of_policies(found, name)
     found.own.report.organisation = name[:200]
     found.own.report.save()
     actor = audit.Actor(person=User.objects.get(pk=found.own.person.pk), via=audit.Via.WEB)
@@ -90,6 +99,28 @@ def furnished(name: str) -> Furnished:
     audit.record(audit.Action.EM_CHANGED, actor, of=em, details={"name": [name, name]})
     found.person = User.objects.get(pk=found.person.pk)
     return found
+
+
+def _speak_of_policies(found: Furnished, name: str) -> None:
+    """Tiers, rules, machines, controls, reasons, notes and the rules for classes bear it as well."""
+    now, person = timezone.now(), found.own.person
+    tier = Tier(name=name[:60], window_days=30, target=90, rules=(Rule(name=name[:200], label=name[:200]),))
+    terms = Terms(
+        tiers=(tier,),
+        other_tier=tier.name,
+        exclude=(Rule(backup_server=name[:200]),),
+        machines=(Machine(name=name, owner=name[:200], label=name[:100]), Machine(name=f"{name} unseen")),
+        job_types=("RestoreVm", name[:255]),
+        controls=(name,),
+    )
+    make_policy(terms, policy=found.policy.policy, note=name, made_by=person)
+    Policy.objects.update(name=_numbered(name, 100))
+    Exemption.objects.update(reason=name, approver=name[:150])
+    for row in (found.own.row, found.foreign.row):
+        RestoreSessionNote.objects.create(restore_session=row, author=person, at=now, text=name)
+        ClassChange.objects.create(restore_session=row, after="test", reason=name, at=now, by=person)
+    rule = ClassRule(session_class="test", name=name[:200], backup_server=name[:200])
+    ClassRules.objects.create(number=2, rules=plain_rules((rule,)), note=name, made_at=now, made_by=person)
 
 
 def test_every_page_shows_it_as_text(
@@ -101,7 +132,11 @@ def test_every_page_shows_it_as_text(
     bearing = 0
 
     for page, address in TABLE.items():
-        if address.method == "post" or page in ("metrics", "report-file") or page.endswith("-csv"):
+        if (
+            address.method == "post"
+            or page in ("metrics", "report-file", "policy-machines")
+            or page.endswith("-csv")
+        ):
             continue
         for query in address.queries[:1]:
             case = Case(page, address.own(furnished), query, frozenset())
@@ -125,9 +160,9 @@ def _words_of(name: str) -> str:
 
 def _dangers(answer: str) -> list[str]:
     _headers, _line, page = answer.partition("\n\n") if "\n\n" in answer[:2000] else ("", "", answer)
-    page = re.sub(
-        r'value="[^"]*"', "", page
-    )  # what is edited, or sent back, is as it is; a field isolates it
+    # what is edited, or sent back, is as it is; a field isolates it
+    page = re.sub(r'value="[^"]*"', "", page)
+    page = re.sub(r"(<textarea[^>]*>)[^<]*(</textarea>)", r"\1\2", page)
     found = [f"turns text round with U+{ord(sign):04X}" for sign in TURNING if sign in page]
     if "<html" not in page:
         return found
@@ -141,13 +176,17 @@ def _dangers(answer: str) -> list[str]:
 def test_csv_files_hold_it_in_one_harmless_cell(furnished: Furnished, name: str, client: Client) -> None:
     client.force_login(furnished.person)
 
-    for page in ("restoresession-csv", "audit-csv"):
+    for page in ("restoresession-csv", "audit-csv", "coverage-csv", "policy-machines"):
         status, answer = _ask(
-            client, Case(page, (), "?period=all" if page[0] == "r" else "", frozenset()), TABLE[page]
+            client,
+            Case(page, TABLE[page].own(furnished), "?period=all" if page[0] == "r" else "", frozenset()),
+            TABLE[page],
         )
         text = answer.partition("\n")[2]
         lines = list(csv.reader(io.StringIO(answer, newline="")))
-        head = next(i for i, line in enumerate(lines) if len(line) > 5)
+        head = next(
+            i for i, line in enumerate(lines) if len(line) > 5 or line[:2] == ["name", "backup_server"]
+        )
         widths = {len(line) for line in lines[head:] if line}
 
         assert status == 200
