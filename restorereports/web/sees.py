@@ -14,8 +14,16 @@ from restorereports.models import Grant, GroupRule, User
 ROLES: Final = [
     (User.Role.VIEWER.label, _("sees, filters and exports")),
     (User.Role.AUDITOR.label, _("also asks for reports and reads the audit trail")),
-    (User.Role.OPERATOR.label, _("also asks for reports and writes notes")),
-    (User.Role.POLICY_OWNER.label, _("also asks for reports")),
+    (
+        User.Role.OPERATOR.label,
+        _("also asks for reports, writes notes and sets the class of restore sessions"),
+    ),
+    (
+        User.Role.POLICY_OWNER.label,
+        _(
+            "also asks for reports and, where everything is granted, sets policies, exemptions and rules for classes"
+        ),
+    ),
     (
         User.Role.ADMINISTRATOR.label,
         _("sees everything, and sets up Enterprise Managers, schedules and people"),
