@@ -6,9 +6,11 @@ Evidence rules 7 to 10.
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -157,21 +159,25 @@ def _tier_line(
     tier: Tier, lines: Sequence[VmLine], *, at: datetime, zone: zoneinfo.ZoneInfo, unread: Sequence[str]
 ) -> TierLine:
     own = [line for line in lines if line.tier == tier.name]
-    counts = {verdict: sum(1 for line in own if line.verdict == verdict) for verdict in VmVerdict}
-    tested = sum(counts[verdict] for verdict in TESTED)
-    measured = len(own) - counts[VmVerdict.EXEMPT] - counts[VmVerdict.NEW]
-    judgement = _judgement(tested, measured, counts[VmVerdict.INCONCLUSIVE], tier.target, unread=bool(unread))
+    counted = tier_line(tier, Counter(line.verdict for line in own), unread=bool(unread))
     dues = [line.due for line in own if line.verdict in TESTED and line.due]
     today = at.astimezone(zone).date()
-    return TierLine(
+    return replace(counted, below_on=below_on(dues, counted.measured, tier.target, today=today))
+
+
+def tier_line(tier: Tier, counts: Mapping[VmVerdict, int], *, unread: bool) -> TierLine:
+    """One tier's figures out of how many VMs have which verdict, without the forecast."""
+    verdicts: dict[str, Any] = {verdict.value: counts.get(verdict, 0) for verdict in VmVerdict}
+    found = TierLine(
         name=tier.name,
         window_days=tier.window_days,
         target=tier.target,
-        in_scope=len(own),
-        **{verdict.value: n for verdict, n in counts.items()},
-        judgement=judgement,
-        below_on=below_on(dues, measured, tier.target, today=today),
+        in_scope=sum(counts.values()),
+        **verdicts,
+        judgement=Judgement.NOTHING,
     )
+    judged = _judgement(found.tested, found.measured, found.inconclusive, tier.target, unread=unread)
+    return replace(found, judgement=judged)
 
 
 def _judgement(tested: int, measured: int, doubtful: int, target: int, *, unread: bool) -> Judgement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -11,13 +11,13 @@ from typing import Any, Final
 from django.db.models import OuterRef, Subquery
 
 from restorereports.models import Exemption, Policy, Reader, RestoreSession, VirtualMachine
+from restorereports.models.among import among
 from restorereports.models.completeness import Cause, Completeness, completeness_of
 
 from .in_scope import InScope, Subject
 from .terms import Terms, Tier
 from .verdicts import VmVerdict, due_on, judge, window_start
 
-_CHUNK: Final = 5000  # ids of one query
 _WAITS_AT_MOST: Final = timedelta(hours=48)  # for the next full sync: one runs each day
 
 
@@ -61,6 +61,7 @@ class Judged:
         reader: Reader,
     ) -> None:
         self._terms, self._at, self._zone = terms, at, zone
+        self._tiers = {tier.name: tier for tier in terms.tiers}
         ids = [one.id for one in population.subjects if one.id]
         self._last = last_qualifying(ids, terms, before=at, reader=reader)
         self._exemptions = {
@@ -76,11 +77,10 @@ class Judged:
             for tier in terms.tiers
         }
 
-    def line(self, subject: Subject) -> VmLine:
-        tier = self._terms.tier(subject.place.tier)
+    def verdict(self, subject: Subject) -> VmVerdict:
+        tier = self._tiers[subject.place.tier]
         last = self._last.get(subject.id or 0)
-        exemption = self._exemptions.get(subject.id or 0)
-        verdict = judge(
+        return judge(
             at=self._at,
             zone=self._zone,
             window_days=tier.window_days,
@@ -88,16 +88,21 @@ class Judged:
             grace_days=self._terms.grace_days,
             last_at=last.started_at if last else None,
             first_protected_at=subject.first_protected_at,
-            exempt=exemption is not None,
+            exempt=subject.id in self._exemptions,
             complete=self._is_complete(tier, subject),
         )
+
+    def line(self, subject: Subject) -> VmLine:
+        tier = self._tiers[subject.place.tier]
+        last = self._last.get(subject.id or 0)
+        exemption = self._exemptions.get(subject.id or 0)
         machine = subject.place.machine
         return VmLine(
             vm_id=subject.id,
             name=subject.name,
             backup_server=subject.backup_server,
             tier=tier.name,
-            verdict=verdict,
+            verdict=self.verdict(subject),
             last_at=last.started_at if last else None,
             last_type=last.job_type if last else "",
             last_uid=last.uid if last else "",
@@ -151,7 +156,7 @@ class _Last:
 
 
 def last_qualifying(
-    ids: Sequence[int], terms: Terms, *, before: datetime, reader: Reader
+    ids: Collection[int], terms: Terms, *, before: datetime, reader: Reader
 ) -> dict[int, _Last]:
     """By VM its latest qualifying restore session that started before the moment, of whatever age."""
     newest = (
@@ -165,21 +170,8 @@ def last_qualifying(
         .filter(virtual_machine=OuterRef("pk"), started_at__lt=before)
         .order_by("-started_at", "-id")
     )
-    found: dict[int, int] = {}
-    for chunk in _chunks(ids):
-        vms: Any = VirtualMachine.objects.filter(pk__in=chunk).annotate(
-            last=Subquery(newest.values("pk")[:1])
-        )
-        found.update((pk, last) for pk, last in vms.order_by().values_list("pk", "last") if last)
-    rows: dict[int, _Last] = {}
-    for chunk in _chunks(list(found.values())):
-        sessions: Any = RestoreSession.objects.visible_to(reader).filter(pk__in=chunk)
-        for pk, *facts in sessions.order_by().values_list(
-            "virtual_machine_id", "started_at", "job_type", "uid"
-        ):
-            rows[pk] = _Last(*facts)
-    return rows
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[first : first + _CHUNK] for first in range(0, len(ids), _CHUNK))
+    machines: Any = VirtualMachine.objects.filter(pk__in=among(ids)).order_by()
+    latest = machines.annotate(last=Subquery(newest.values("pk")[:1])).values("last")
+    sessions: Any = RestoreSession.objects.visible_to(reader).filter(pk__in=latest).order_by()
+    facts = sessions.values_list("virtual_machine_id", "started_at", "job_type", "uid")
+    return {pk: _Last(*rest) for pk, *rest in facts}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +25,7 @@ class VmVerdict(models.TextChoices):
 TESTED = (VmVerdict.MET, VmVerdict.DUE_SOON)
 
 
+@lru_cache(maxsize=256)  # asked for each VM, with the few windows of a policy
 def window_start(at: datetime, window_days: int, zone: zoneinfo.ZoneInfo) -> datetime:
     """The first moment of the window that ends at `at`: midnight, so many calendar days of the zone before (rule 7)."""
     return midnight(at.astimezone(zone).date() - timedelta(days=window_days), zone)

@@ -78,21 +78,16 @@ def durations(rows: RestoreSessionQuerySet) -> DurationTable:
     counted = durations_per_type(finished)
     types = []
     for one in counted[:MOST_TYPES]:
-        ordered: Any = (
-            finished.filter(job_type=one.job_type, duration_ms__gte=0)
-            .order_by("duration_ms")
-            .values_list("duration_ms", flat=True)
-        )
-        few = one.measured < FEW
+        spread = spread_of(finished.filter(job_type=one.job_type, duration_ms__gte=0), n=one.measured)
         types.append(
             Durations(
                 job_type=one.job_type,
                 measured=one.measured,
                 unusable=one.unusable,
                 longest_ms=one.longest_ms,
-                values_ms=tuple(ordered) if few else (),
-                median_ms=None if few else _median(ordered, one.measured),
-                p95_ms=None if few else ordered[nearest_rank(95, one.measured) - 1],
+                values_ms=spread.values_ms,
+                median_ms=spread.median_ms,
+                p95_ms=spread.p95_ms,
             )
         )
     beyond = counted[MOST_TYPES:]
@@ -103,30 +98,25 @@ def durations(rows: RestoreSessionQuerySet) -> DurationTable:
     )
 
 
-def spread_of(rows: RestoreSessionQuerySet) -> Spread:
-    """Of rows that all have a usable duration."""
-    ordered: Any = rows.order_by("duration_ms").values_list("duration_ms", flat=True)
-    n = ordered.count()
-    if n < FEW:
-        values = tuple(ordered)
-        return Spread(n=n, longest_ms=values[-1] if values else None, values_ms=values)
-    return Spread(
-        n=n,
-        median_ms=_median(ordered, n),
-        p95_ms=ordered[nearest_rank(95, n) - 1],
-        longest_ms=ordered[n - 1],
+def spread_of(rows: RestoreSessionQuerySet, *, n: int) -> Spread:
+    """Of n rows that all have a usable duration; the database sorts them once.
+
+    The median of an even number is the mean of the two in the middle, milliseconds cut.
+    """
+    lower, upper, p95 = (n + 1) // 2, n // 2 + 1, nearest_rank(95, n)
+    wanted = range(1, n + 1) if n < FEW else sorted({lower, upper, p95, n})
+    ranked: Any = (
+        rows.order_by().values("duration_ms").annotate(rank=Window(RowNumber(), order_by="duration_ms"))
     )
+    at = dict(ranked.filter(rank__in=wanted).values_list("rank", "duration_ms"))
+    if n < FEW:
+        return Spread(n=n, longest_ms=at.get(n), values_ms=tuple(at[rank] for rank in wanted))
+    return Spread(n=n, median_ms=(at[lower] + at[upper]) // 2, p95_ms=at[p95], longest_ms=at[n])
 
 
 def nearest_rank(percentile: int, n: int) -> int:
     """The rank, from 1, of the smallest value that at least `percentile` % of the n values do not exceed."""
     return max(math.ceil(percentile * n / 100), 1)
-
-
-def _median(ordered: Any, n: int) -> int:
-    """The middle value; of an even number the mean of the two in the middle, milliseconds cut."""
-    middle: list[int] = list(ordered[(n - 1) // 2 : n // 2 + 1])
-    return sum(middle) // len(middle)
 
 
 def medians_per_virtual_machine(rows: RestoreSessionQuerySet, ids: Collection[int]) -> dict[int, int]:

@@ -105,6 +105,11 @@ class PolicyFigures:
         return self.requirements.judgement
 
     @property
+    def backed_up_difference(self) -> int | None:
+        """VMs with a restore point here less those that the Enterprise Managers' overviews count (rule 8)."""
+        return None if self.backed_up is None else self.protected - self.backed_up
+
+    @property
     def lines_rest(self) -> int:
         return self.lines_total - len(self.lines)
 
@@ -231,7 +236,7 @@ def _rto_line(tier: str, required: Requirements, covered: Coverage, rows: Any) -
         rto_minutes=one.rto_minutes,
         met=one.met,
         judgement=one.judgement,
-        spread=spread_of(own),
+        spread=spread_of(own, n=one.measured),
         misses=tuple(
             Miss(
                 started_at=row.started_at,
