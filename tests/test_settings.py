@@ -80,6 +80,8 @@ def test_many_processes_that_start_at_once_agree_on_the_keys(tmp_path) -> None:
         ("CREDENTIALS_KEY", ","),
         ("DATABASE_URL", "foo"),
         ("SYNC_OVERLAP_HOURS", "12"),
+        ("EVIDENCE_KEEP_MONTHS", "12"),
+        ("EVIDENCE_KEEP_MONTHS", "-1"),
         ("TIME_ZONE", "Berlin"),
         ("LOG_LEVEL", "LOUD"),
         ("CREDENTIALS_KEY", "short"),

@@ -170,7 +170,8 @@ class Walk:
         after = self.number + 1
         if head is None:
             if self.number:
-                self._fault(after, _("the head is missing: nothing says where the trail ended"))
+                words = _("the head is missing: nothing says where %s ended")
+                self._fault(after, words % self.chain.name)
         elif not self.chain.head_is_sealed(head):
             self._fault(after, _("the head was changed: it bears no seal of this installation"))
         elif head.length > self.number:

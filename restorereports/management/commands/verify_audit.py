@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from restorereports.audit.chain import GENESIS
-from restorereports.audit.verification import Anchor, Findings, verify
-
-_ANCHOR = re.compile(r"(\d{1,18}):([0-9a-fA-F]{64})")
-
-
-def _anchor(text: str) -> Anchor:
-    found = _ANCHOR.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError(
-            f"“{text[:120]}” is no state of the trail; write it as a report prints it: length, a colon, 64 hex digits"
-        )
-    return Anchor(int(found[1]), found[2].lower(), f"--expect {found[1]}")
+from restorereports.audit.verification import Findings, verify
+from restorereports.management.anchor import chain_state
 
 
 class Command(BaseCommand):
@@ -34,7 +22,7 @@ class Command(BaseCommand):
             "--expect",
             action="append",
             default=[],
-            type=_anchor,
+            type=chain_state("the trail"),
             metavar="LENGTH:HASH",
             help="what a PDF or its mail prints of the trail; may repeat",
         )
