@@ -34,7 +34,7 @@ from .drawing import (
 )
 from .trend import Month, Trend
 
-TOP, BASE, HEIGHT = 50, 230, 266
+TOP, BASE, HEIGHT = 60, 210, 246
 _PARTS = (
     ("success", "#4c9a6c", gettext_lazy("Success, plain")),
     ("warning", "url(#pw)", gettext_lazy("Warning, striped")),
@@ -101,15 +101,19 @@ def _scale(highest: int) -> int:
 
 
 def _legend(trend: Trend) -> Iterator[str]:
+    """What occurs, and the usual; on two lines where one is too short."""
     yield text(0, 10, _("Restore sessions by result"), anchor="start", bold=500)
-    x = 0.0
+    x, y = 0.0, 17.5
     for number, (name, fill, words) in enumerate(_PARTS):
         if number >= _USUAL and not getattr(trend.counts, name):
             continue
-        yield rect(x, 17.5, 10, 10, fill)
-        yield f'<rect x="{x:.1f}" y="17.5" width="10" height="10" fill="none" stroke="{RULE}" stroke-width="0.5"/>'
-        yield text(x + 14, 26, str(words), anchor="start")
-        x += 26 + 4.2 * len(str(words))
+        width = 26 + 4.4 * len(str(words))
+        if x + width > RIGHT:
+            x, y = 0.0, y + 13
+        yield rect(x, y, 10, 10, fill)
+        yield f'<rect x="{x:.1f}" y="{y}" width="10" height="10" fill="none" stroke="{RULE}" stroke-width="0.5"/>'
+        yield text(x + 14, y + 8.5, str(words), anchor="start")
+        x += width
 
 
 def _axis(top: int, left: float) -> Iterator[str]:

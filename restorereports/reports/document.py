@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import zoneinfo
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from restorereports.models import RegisterHead, Report
-from restorereports.wording import utc_text
+from restorereports.wording import day_text, utc_text
 
+from . import columns, policy_words
 from .charts import trend_chart
 from .figures import Figures
 from .frozen import Attachment
@@ -32,7 +34,7 @@ def html(
     """The whole document, times in the report's zone. `attachments` lie in it, `register` is its end before this report."""
     zone = zoneinfo.ZoneInfo(figures.zone)
     within = {"attachments": attachments, "register": register, "data_sha256": report.data_sha256}
-    with timezone.override(zone):
+    with timezone.override(zone), translation.override(report.language):
         return render_to_string("reports/report.html", context(report, figures, zone) | within)
 
 
@@ -42,6 +44,8 @@ def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[s
         "report": report,
         "f": figures,
         "organisation": printed_text(report.organisation),
+        "classification": printed_text(report.classification),
+        "logo": _logo(report),
         "app": f"Restore Reports {app_version()}",
         "prepared_by": prepared_by(report),
         "period_words": period_words(start, end),
@@ -51,11 +55,34 @@ def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[s
         % {"start": _utc_minute(figures.start), "end": _utc_minute(figures.end)},
         "clock_changes": clock_changes(start, end),
         "not_over": figures.as_of < figures.end,
-        "chart": trend_chart(figures.trend),
+        "chart": trend_chart(figures.trend, figures.policy.months if figures.policy else ()),
+        "coverage_months": {month.first: month for month in figures.policy.months} if figures.policy else {},
         "trend_whole": figures.trend.within(figures.start, figures.end),
         "machine_form": machine_form(figures.scope),
         "whole_vm": next((d for d in figures.durations.types if not d.is_mount_time and d.measured), None),
+        "files": columns.files(with_policy=figures.policy is not None),
+        **_policy(figures),
     }
+
+
+def _policy(figures: Figures) -> dict[str, object]:
+    """What is said of the policy beyond its figures; nothing without one."""
+    if figures.policy is None:
+        return {}
+    met, asked = policy_words.judged(figures.policy.requirements)
+    return {
+        "requirements_met": met,
+        "requirements_judged": asked,
+        "rules": policy_words.rules(figures.policy),
+    }
+
+
+def _logo(report: Report) -> str:
+    """The picture itself as an address, since the document fetches nothing."""
+    if report.logo is None:
+        return ""
+    image = base64.b64encode(bytes(report.logo.image)).decode("ascii")
+    return f"data:{report.logo.media_type};base64,{image}"
 
 
 def file_name(report: Report) -> str:
@@ -82,9 +109,12 @@ def period_words(start: datetime, end: datetime) -> str:
         return _("%(start)s to %(end)s") % {"start": _minute(start), "end": _minute(end)}
     first, last = start.date(), end.date() - timedelta(days=1)
     if first == last:
-        return date_format(first, "j F Y")
-    form = "j F" if first.year == last.year else "j F Y"
-    return _("%(start)s to %(end)s") % {"start": date_format(first, form), "end": date_format(last, "j F Y")}
+        return date_format(first, _("j F Y"))
+    form = _("j F") if first.year == last.year else _("j F Y")
+    return _("%(start)s to %(end)s") % {
+        "start": date_format(first, form),
+        "end": date_format(last, _("j F Y")),
+    }
 
 
 def clock_changes(start: datetime, end: datetime) -> list[str]:
@@ -95,7 +125,7 @@ def clock_changes(start: datetime, end: datetime) -> list[str]:
         following = day + timedelta(days=1)
         hours = (following.timestamp() - day.timestamp()) / 3600
         if hours != 24:
-            changes.append(_("%(day)s has %(hours)g hours") % {"day": f"{day:%Y-%m-%d}", "hours": hours})
+            changes.append(_("%(day)s has %(hours)g hours") % {"day": day_text(day), "hours": hours})
         day = following
     return changes
 
@@ -109,7 +139,7 @@ def prepared_by(report: Report) -> str:
 
 
 def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" + (f":{at:%S}" if at.second or at.microsecond else "")
+    return f"{day_text(at)} {at:%H:%M}" + (f":{at:%S}" if at.second or at.microsecond else "")
 
 
 def _utc_minute(at: datetime) -> str:

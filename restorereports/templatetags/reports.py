@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from django import template
@@ -12,9 +13,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from restorereports import wording
-from restorereports.models import Outcome
+from restorereports.models import Outcome, SessionClass
 from restorereports.models.completeness import Verdict
 from restorereports.models.counts import OutcomeCounts, percent
+from restorereports.policies.coverage import Judgement
+from restorereports.policies.history import MonthCoverage
+from restorereports.policies.rule_lines import write_rule_lines
+from restorereports.policies.terms import Rule
+from restorereports.policies.verdicts import VmVerdict
 from restorereports.reports.printed import printed
 from restorereports.reports.provenance import SKEW_TOLD_OVER
 
@@ -32,6 +38,21 @@ _CLASS = {
 }
 
 
+_VM_CLASS = {
+    VmVerdict.OVERDUE: "overdue",
+    VmVerdict.NEVER: "never",
+    VmVerdict.INCONCLUSIVE: "inconclusive",
+    VmVerdict.DUE_SOON: "warning",
+    VmVerdict.MET: "met",
+    VmVerdict.NEW: "plain",
+    VmVerdict.EXEMPT: "plain",
+}
+_JUDGEMENT_CLASS = {
+    Judgement.MET: ("met", "good"),
+    Judgement.NOT_MET: ("notmet", "bad"),
+    Judgement.INCONCLUSIVE: ("inconclusive", "doubt"),
+    Judgement.NOTHING: ("plain", "plain"),
+}
 _VERDICT_CLASS = {
     Verdict.COMPLETE: "success",
     Verdict.INCOMPLETE: "failed",
@@ -159,3 +180,82 @@ def guid(uid: str) -> SafeString:
 def fingerprint_groups(sha256: str) -> str:
     """`DC365E79 D41CFAE1 …`, as people compare them."""
     return " ".join(sha256.upper()[n : n + 8] for n in range(0, len(sha256), 8))
+
+
+@register.filter
+def vm_verdict(found: str) -> SafeString:
+    """What the policy makes of one VM, as icon and word."""
+    kind = VmVerdict(found)
+    return format_html('<span class="v {}">{}</span>', _VM_CLASS[kind], kind.label)
+
+
+@register.filter
+def judgement(found: str) -> SafeString:
+    """What the policy makes of a figure, as icon and word."""
+    kind = Judgement(found)
+    return format_html('<span class="v {}">{}</span>', _JUDGEMENT_CLASS[kind][0], kind.label)
+
+
+@register.filter
+def judgement_icon(found: str) -> str:
+    """The class of its icon."""
+    return _JUDGEMENT_CLASS[Judgement(found)][0]
+
+
+@register.filter
+def judgement_tone(found: str) -> str:
+    """The class of the box around it: good, bad, doubt or plain."""
+    return _JUDGEMENT_CLASS[Judgement(found)][1]
+
+
+@register.filter
+def judgement_word(found: str) -> str:
+    return str(Judgement(found).label)
+
+
+@register.simple_tag
+def of_all(part: int, whole: int) -> SafeString:
+    """`572 / 617`: never a share without its two figures."""
+    return format_html("{} <i>/ {}</i>", wording.number_text(part), wording.number_text(whole))
+
+
+@register.filter
+def minutes(length: int | None) -> str:
+    """`04:00:00`; a word where no RTO is asked for."""
+    return _("none") if length is None else wording.duration_text(length * 60_000)
+
+
+@register.filter
+def class_word(value: str) -> str:
+    """`Test`, `Real` or `Unset`."""
+    return str(SessionClass(value).label)
+
+
+@register.filter
+def total(figures: object, field: str) -> int:
+    """A figure of a policy over all tiers."""
+    return int(figures.total(field))  # type: ignore[attr-defined]
+
+
+@register.filter
+def rule_words(rules: tuple[Rule, ...]) -> list[str]:
+    """Each rule as people write it."""
+    return [write_rule_lines([rule]) for rule in rules]
+
+
+@register.filter
+def column_words(columns: tuple[str, ...]) -> str:
+    """Columns of a restore session in a person's words."""
+    return ", ".join(wording.column_text(column) for column in columns)
+
+
+@register.filter
+def uid_start(uid: str) -> SafeString:
+    """The first eight characters of EM's id, for a narrow column; the CSV has it whole."""
+    return printed(uid.rpartition(":")[2][:8], 8)
+
+
+@register.filter
+def of_month(months: Mapping[date, MonthCoverage], first: date) -> MonthCoverage | None:
+    """The coverage of the month that begins on that day, where it was counted."""
+    return months.get(first)
