@@ -33,6 +33,7 @@ from restorereports.models import (
 from restorereports.policies.class_rules import ClassRule, plain_rules
 from restorereports.policies.terms import Machine, Rule, Terms, Tier
 from restorereports.reports.files import path_of
+from restorereports.reports.register import Kind, enter
 from tests.factories import (
     make_backup_server,
     make_change,
@@ -233,8 +234,11 @@ def _report(word: str, em: EnterpriseManager, server: BackupServer, person: User
         file_name=f"{word}.pdf",
         as_of=timezone.now(),
         covers_everything=False,
+        stage=Report.Stage.FINAL,
+        finalised_at=timezone.now(),
     )
     report.covers.set([server])
+    enter(Kind.ISSUED, report, {"report": str(report), "by": f"{word} issuer"}, at=timezone.now())
     path: Path = path_of(report)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(f"%PDF {word}".encode())

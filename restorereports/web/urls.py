@@ -10,6 +10,7 @@ from .views import (
     coverage,
     enterprise_manager,
     enterprise_manager_add,
+    evidence,
     exemption,
     group,
     monitoring,
@@ -58,9 +59,15 @@ urlpatterns = [
     path("reports/add/", report.report_add, name="report-add"),
     path("reports/<int:pk>/", report.report_detail, name="report-detail"),
     path("reports/<int:pk>/file/", report.report_file, name="report-file"),
+    path("reports/<int:pk>/final/", evidence.report_final, name="report-final"),
     path("reports/schedules/add/", report_schedule.reportschedule_add, name="reportschedule-add"),
     path("reports/schedules/<int:pk>/", report_schedule.reportschedule_edit, name="reportschedule-edit"),
     path("reports/deliveries/<int:pk>/resend/", report_schedule.delivery_resend, name="delivery-resend"),
+    path("evidence/", evidence.evidence_list, name="evidence-list"),
+    path("evidence/verify/", evidence.evidence_verify, name="evidence-verify"),
+    path("evidence/<int:pk>/hold/", evidence.evidence_hold, name="evidence-hold"),
+    path("evidence/<int:pk>/release/", evidence.evidence_release, name="evidence-release"),
+    path("evidence/<int:pk>/delete/", evidence.evidence_delete, name="evidence-delete"),
     path("enterprise-managers/", enterprise_manager.enterprisemanager_list, name="enterprisemanager-list"),
     path(
         "enterprise-managers/add/", enterprise_manager_add.enterprisemanager_add, name="enterprisemanager-add"

@@ -145,6 +145,25 @@ TABLE: dict[str, Address] = {
     "report-file": Address(
         roles=REPORTERS, own=lambda w: (w.own.report.pk,), foreign=lambda w: (w.foreign.report.pk,)
     ),
+    "report-final": Address(
+        roles=REPORTERS,
+        **POST | {"answers": frozenset({302, 400})},
+        own=lambda w: (w.own.report.pk,),
+        foreign=lambda w: (w.foreign.report.pk,),
+    ),
+    # evidence
+    "evidence-list": Address(roles=REPORTERS, marked=True),
+    "evidence-verify": Address(roles=REPORTERS),
+    **{
+        f"evidence-{act}": Address(
+            **ADMINISTER,
+            **POST | {"answers": frozenset({302, 400})},
+            data={"reason": "A case."},
+            own=lambda w: (w.own.report.pk,),
+            foreign=lambda w: (w.foreign.report.pk,),
+        )
+        for act in ("hold", "release", "delete")
+    },
     "reportschedule-add": Address(**ADMINISTER, marked=True),
     "reportschedule-edit": Address(
         **ADMINISTER, own=lambda w: (w.own.schedule.pk,), foreign=lambda w: (w.foreign.schedule.pk,)

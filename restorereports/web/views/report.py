@@ -25,6 +25,7 @@ from restorereports.tasks import render_report
 from ..access import PersonRequest, only
 from ..context import freshness_of
 from ..errors import refusal
+from ..evidence import evidence_of
 from ..forms.account import zone_names
 from ..forms.report import ReportForm
 from ..report_preview import report_preview
@@ -88,6 +89,7 @@ def report_detail(request: PersonRequest, pk: int) -> HttpResponse:
         "pending": pending,
         "file_there": report.status == Report.Status.READY and path_of(report).is_file(),
         "deliveries": report.deliveries.visible_to(request.user).select_related("schedule"),
+        "evidence": evidence_of(report, request.user, as_of=timezone.now()),
     }
     if not request.htmx:
         return render(request, "web/report_detail.html", context)
