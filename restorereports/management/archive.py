@@ -1,8 +1,9 @@
 """One file that holds an installation: database, evidence files and keys, each with its hash.
 
-A plain tar, so that any machine can look into it. Members, in this order: the database, `reports/RR-….pdf`,
-`manifest.json` (what the archive is, with size and SHA-256 of every member before it), `keys.json` (see
-`sealed_keys`). Everything is streamed: no member has to fit into memory.
+A plain tar, so that any machine can look into it. Members, in this order: the database, `reports/RR-….pdf` and what
+each was rendered from (`reports/RR-…/figures.json` and so on), `manifest.json` (what the archive is, with size and
+SHA-256 of every member before it), `keys.json` (see `sealed_keys`). Everything is streamed: no member has to fit into
+memory.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from .sealed_keys import Keys, SealBroken, seal, unseal
 FORMAT = 1
 MANIFEST, KEYS = "manifest.json", "keys.json"
 DATABASES = {engine: f"database{suffix}" for engine, suffix in database.SUFFIXES.items()}
-_REPORT = re.compile(r"reports/RR-\d{4}-\d{4,19}\.pdf")
+_REPORT = re.compile(
+    r"reports/RR-\d{4}-\d{4,19}(\.pdf|/(figures\.json|index\.json|(sessions|coverage)\.csv(\.gz)?))"
+)
 _MOST_TEXT = 64 << 20  # bytes of a manifest; each report takes about 130
 _CHUNK = 1 << 20
 
@@ -73,9 +76,14 @@ class Manifest:
         )
 
     @property
-    def reports(self) -> list[str]:
-        """Names of the evidence files' members."""
+    def evidence(self) -> list[str]:
+        """Names of the evidence files' members: the PDFs and what they were rendered from."""
         return [name for name in self.members if name.startswith("reports/")]
+
+    @property
+    def reports(self) -> list[str]:
+        """Names of the PDFs' members."""
+        return [name for name in self.evidence if name.endswith(".pdf")]
 
 
 def write(target: Path, *, passphrase: str, at: datetime) -> Manifest:
@@ -126,9 +134,24 @@ def _fill(
 
 
 def _evidence() -> Iterator[tuple[str, Path]]:
-    for path in sorted(reports_folder().glob("*.pdf")):
-        if _REPORT.fullmatch(name := f"reports/{path.name}"):
-            yield name, path
+    for path in evidence_files():
+        yield member_of(path), path
+
+
+def evidence_files() -> list[Path]:
+    """The PDFs, and the files they were rendered from; what is half written is none of them."""
+    found = [*reports_folder().glob("*.pdf"), *reports_folder().glob("*/*")]
+    return [path for path in sorted(found) if _REPORT.fullmatch(member_of(path))]
+
+
+def member_of(path: Path) -> str:
+    """Under which name an evidence file lies in an archive."""
+    return f"reports/{path.relative_to(reports_folder()).as_posix()}"
+
+
+def place_of(member: str) -> Path:
+    """Where an evidence file of an archive belongs."""
+    return reports_folder() / member.removeprefix("reports/")
 
 
 class _Hashed:

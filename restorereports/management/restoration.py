@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from restorereports.reports.files import DRAFT_SUFFIX
 from restorereports.reports.files import folder as reports_folder
 
 from . import database
-from .archive import DATABASES, Archive
+from .archive import DATABASES, Archive, evidence_files, member_of, place_of
 from .sealed_keys import Keys
 
 
@@ -96,22 +96,36 @@ def put_in_place(archive: Archive, keys: Keys, *, at: datetime) -> Kept:
         for place, draft in drafts.items():
             if draft.exists():
                 draft.replace(place)
-        database.sync_folder(reports_folder())
+        _sync(drafts)
         _write_key("SECRET_KEY", keys.secret_key)
     finally:
         for draft in (staged, *drafts.values()):
             draft.unlink(missing_ok=True)
+        _remove_empty_folders(drafts)
     return Kept(kept, kept_reports)
 
 
 def _draft_reports(archive: Archive, drafts: dict[Path, Path]) -> None:
     """Beside their place, the evidence files that are not there as the archive has them."""
     reports_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in archive.manifest.reports:
-        place = reports_folder() / Path(name).name
+    for name in archive.manifest.evidence:
+        place = place_of(name)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _sha256(place) != archive.manifest.members[name].sha256:
             drafts[place] = place.with_name(f"{place.name}.{os.getpid()}{DRAFT_SUFFIX}")
             archive.extract(name, drafts[place])
+
+
+def _sync(places: Iterable[Path]) -> None:
+    for folder in {reports_folder(), *(place.parent for place in places)}:
+        database.sync_folder(folder)
+
+
+def _remove_empty_folders(places: Iterable[Path]) -> None:
+    """Those that were made for drafts which did not get to their places."""
+    for folder in {place.parent for place in places} - {reports_folder()}:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -121,7 +135,7 @@ def _added(drafts: dict[Path, Path]) -> Iterator[None]:
     try:
         for place in added:
             drafts[place].replace(place)
-        database.sync_folder(reports_folder())
+        _sync(drafts)
         yield
     except BaseException:
         for place in added:
@@ -160,14 +174,15 @@ def _take_audit_key(keys: Keys, *, at: datetime) -> None:
 def _keep_reports(archive: Archive, *, at: datetime) -> Path | None:
     """Links to the present files that the archive does not have: their numbers will be given out again."""
     kept = Path(settings.VAR_DIR) / "backups" / f"before-restore-{at:%Y%m%dT%H%M%SZ}-reports"
-    for path in sorted(reports_folder().glob("*.pdf")):
-        member = archive.manifest.members.get(f"reports/{path.name}")
+    for path in evidence_files():
+        member = archive.manifest.members.get(member_of(path))
         if member is None or member.sha256 != _sha256(path):
-            kept.mkdir(mode=0o700, exist_ok=True)
+            copy = kept / path.relative_to(reports_folder())
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                os.link(path, kept / path.name)  # a report is replaced, never written into
+                os.link(path, copy)  # an evidence file is replaced, never written into
             except OSError:
-                database.copy_file(path, kept / path.name)
+                database.copy_file(path, copy)
     return kept if kept.exists() else None
 
 

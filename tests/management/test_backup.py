@@ -27,6 +27,11 @@ PASSPHRASE = "nine lives of an old cat"
 KEY = Fernet.generate_key().decode()
 PDF = b"%PDF-1.7 evidence"
 REPORT = "reports/RR-2026-0001.pdf"
+FROZEN = {
+    "reports/RR-2026-0001/figures.json": b'{"as_of":"2026-08-01T06:00:00Z"}',
+    "reports/RR-2026-0001/index.json": b"[]",
+    "reports/RR-2026-0001/sessions.csv.gz": b"\x1f\x8b rows",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +63,8 @@ def make_archive(
     engine = engine or connection.vendor
     members = {}
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
-        for name, content in ((archive.DATABASES[engine], b"rows" * 1000), (REPORT, PDF)):
+        contents = {archive.DATABASES[engine]: b"rows" * 1000, REPORT: PDF} | FROZEN
+        for name, content in contents.items():
             members[name] = archive._add(tar, name, io.BytesIO(content), at=AT)
         extra(tar)
         manifest = archive.Manifest(AT, "1.0.0", engine, tuple(migrations), members)
@@ -67,6 +73,13 @@ def make_archive(
         archive._add(tar, archive.MANIFEST, io.BytesIO(text), at=AT)
         archive._add(tar, archive.KEYS, io.BytesIO(sealed_keys.seal(keys, PASSPHRASE)), at=AT)
     return path
+
+
+def freeze(var: Path) -> None:
+    """What the report was rendered from, beside it."""
+    for name, content in FROZEN.items():
+        (var / name).parent.mkdir(exist_ok=True)
+        (var / name).write_bytes(content)
 
 
 def refusal(path: Path, *options: str) -> str:
@@ -152,7 +165,14 @@ def test_an_archive_newer_than_the_program(untouched, tmp_path) -> None:
     assert "newer than this program: it has 9999_of_the_future. Install version 1.0.0" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "reports/../../evil.pdf", "reports/evil.pdf", "x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../evil", "/etc/evil", "reports/../../evil.pdf", "reports/evil.pdf", "x"),
+        *("reports/RR-2026-0001/evil.json", "reports/RR-2026-0001/../index.json"),
+        "reports/RR-2026-0001/deep/index.json",
+    ],
+)
 def test_a_member_of_any_other_name(untouched, tmp_path, name) -> None:
     def add(tar: tarfile.TarFile) -> None:
         archive._add(tar, name, io.BytesIO(b"evil"), at=AT)
@@ -253,6 +273,9 @@ def test_a_backup_holds_what_is_there_and_opens_with_the_passphrase(tmp_path, va
     User.objects.create_user("kept")
     (var / REPORT).write_bytes(PDF)
     (var / "reports" / "RR-2026-0002.pdf.part").write_bytes(b"half")
+    (var / "reports" / "RR-2026-0002.1.99.part").mkdir()
+    (var / "reports" / "RR-2026-0002.1.99.part" / "figures.json").write_bytes(b"half")
+    freeze(var)
     path = tmp_path / "x.tar"
     said = io.StringIO()
 
@@ -268,6 +291,7 @@ def test_a_backup_holds_what_is_there_and_opens_with_the_passphrase(tmp_path, va
         found.verify()
         found.extract(REPORT, tmp_path / "out.pdf")
     assert found.manifest.reports == [REPORT]
+    assert sorted(found.manifest.evidence) == sorted([REPORT, *FROZEN])
     assert ("restorereports", "0001_initial") in found.manifest.migrations
     assert (tmp_path / "out.pdf").read_bytes() == PDF
     assert keys.secret_key == settings.SECRET_KEY
@@ -347,11 +371,24 @@ def test_evidence_comes_back_and_what_it_would_replace_is_kept(placing, var) -> 
     kept = placing()
 
     assert (var / REPORT).read_bytes() == PDF
+    assert {name: (var / name).read_bytes() for name in FROZEN} == FROZEN
     assert (var / "reports" / "RR-2026-0009.pdf").read_bytes() == b"made after the backup"
     assert kept.reports == var / "backups" / "before-restore-20261123T120000Z-reports"
     assert (kept.reports / "RR-2026-0001.pdf").read_bytes() == b"%PDF of another time"
     assert (kept.reports / "RR-2026-0009.pdf").read_bytes() == b"made after the backup"
     assert not list(var.rglob("*.part"))
+
+
+def test_frozen_files_that_differ_are_kept_beside_their_report(placing, var) -> None:
+    freeze(var)
+    other = var / "reports" / "RR-2026-0001" / "figures.json"
+    other.write_bytes(b"of another time")
+
+    kept = placing()
+
+    assert other.read_bytes() == FROZEN["reports/RR-2026-0001/figures.json"]
+    assert [path.name for path in kept.reports.rglob("*") if path.is_file()] == ["figures.json"]
+    assert (kept.reports / "RR-2026-0001" / "figures.json").read_bytes() == b"of another time"
 
 
 def test_a_database_that_cannot_be_replaced_leaves_all_as_it_was(placing, var, monkeypatch) -> None:
