@@ -26,6 +26,8 @@ if [ "$level" = test ]; then
     command -v chromium >/dev/null || need chromium
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgresql
     command -v redis-server >/dev/null || need redis-server
+    command -v qpdf >/dev/null || need qpdf
+    command -v pdffonts >/dev/null || need poppler-utils
 fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -23,7 +23,7 @@ from restorereports.models.snapshot import snapshot
 
 from . import coverage_csv, sessions_csv
 from .cross_footed import same
-from .figures import gather_with_coverage
+from .figures import Figures, gather_with_coverage
 from .files import DRAFT_SUFFIX, draft_name, folder, frozen_folder
 from .frozen import FIGURES, INDEX, Attachment, Frozen, data_hash, figures_text, index_text, read_figures
 
@@ -78,7 +78,7 @@ def _write(report: Report, reader: Reader, draft: Path, *, as_of: datetime) -> F
         files = [_write_csv(draft, "sessions.csv", sessions_csv.lines(scope, reader=reader))]
         if covered is not None:
             files.append(_write_csv(draft, "coverage.csv", coverage_csv.lines(covered)))
-    same(_("restore sessions in the period"), figures.counts.total, _("rows of sessions.csv"), files[0].rows)
+    _foot(figures, files)
     attachments = tuple(files)
     text = figures_text(figures)
     _write_whole(draft / FIGURES, text)
@@ -90,6 +90,14 @@ def _write(report: Report, reader: Reader, draft: Path, *, as_of: datetime) -> F
         attachments=attachments,
         data_sha256=data_hash(text, attachments),
     )
+
+
+def _foot(figures: Figures, files: list[Attachment]) -> None:
+    """The files hold as many rows as the figures count. CrossFootError."""
+    same(_("restore sessions in the period"), figures.counts.total, _("rows of sessions.csv"), files[0].rows)
+    if figures.policy is not None:
+        in_scope = figures.policy.total("in_scope")
+        same(_("VMs in scope"), in_scope, _("rows of coverage.csv"), files[1].rows)
 
 
 def _write_csv(draft: Path, name: str, lines: Iterable[str]) -> Attachment:
