@@ -34,7 +34,7 @@ from .drawing import (
 )
 from .trend import Month, Trend
 
-TOP, BASE, HEIGHT = 60, 210, 246
+TOP, BASE, HEIGHT = 60, 190, 226
 _PARTS = (
     ("success", "#4c9a6c", gettext_lazy("Success, plain")),
     ("warning", "url(#pw)", gettext_lazy("Warning, striped")),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from html import unescape
 from pathlib import Path
 
 import polib
 import pytest
 from django.template.base import Lexer, TokenType
+from django.utils import translation
 from django.utils.translation import get_language
 
 from restorereports.management.catalogue import (
@@ -20,14 +22,17 @@ from restorereports.management.catalogue import (
     messages,
     sources,
 )
-from restorereports.models import Delivery
+from restorereports.models import SYSTEM, Delivery, PolicyVersion, RestoreSessionNote, RestoreSessionScope
 from restorereports.models.counts import OutcomeCounts
+from restorereports.reports import document
+from restorereports.reports.figures import gather
 from restorereports.reports.files import path_of
 from restorereports.reports.mail import message_of
 from restorereports.reports.request import request_report
 from restorereports.reports.schedule import plan_deliveries
+from tests import golden
 from tests.factories import make_schedule
-from tests.reports.population import JULY
+from tests.reports.population import AS_OF, JULY, make_population
 
 DUE = datetime(2026, 8, 1, 6, 30, tzinfo=UTC)
 _PLACE = re.compile(r"%\(\w+\)[sdg]|%[sd%]")
@@ -67,8 +72,8 @@ def test_each_translation_keeps_the_places_of_its_message() -> None:
         pairs = [(entry.msgid, entry.msgstr)]
         if entry.msgid_plural:
             pairs = [(entry.msgid, entry.msgstr_plural[0]), (entry.msgid_plural, entry.msgstr_plural[1])]
-        for message, translation in pairs:
-            assert sorted(_PLACE.findall(message)) == sorted(_PLACE.findall(translation)), entry.msgid
+        for message, said in pairs:
+            assert sorted(_PLACE.findall(message)) == sorted(_PLACE.findall(said)), entry.msgid
 
 
 def test_a_policy_is_met_or_not_in_german_too_and_nothing_is_conform_or_passed() -> None:
@@ -154,3 +159,63 @@ def test_the_mail_of_a_german_schedule_is_german(kind: str) -> None:
         assert words in text
     assert not re.search(r"\b(Success|Failed|completed|attached|Sent)\b", text)
     assert get_language() == "en"
+
+
+def shown(html: str) -> str:
+    """What a reader sees of the document, blanks folded; the charts' words are among it."""
+    text = re.sub(r"<head>.*?</head>", " ", html, flags=re.DOTALL)
+    text = re.sub(r"<(/?(td|th|tr|div|p|h\d|li|br|section|table|text|title)\b)", r" <\1", text)
+    return " ".join(unescape(re.sub(r"<[^>]*>", "", text)).split())
+
+
+def german_of(scope: RestoreSessionScope, as_of: datetime, version: PolicyVersion | None = None) -> str:
+    report = request_report(
+        scope=scope,
+        zone="Europe/Berlin",
+        organisation="Beispiel AG",
+        requested_by=None,
+        at=as_of,
+        language="de",
+        policy_version=version,
+    )
+    with translation.override("de"):
+        figures = gather(scope=scope, zone=golden.ZONE, as_of=as_of, reader=SYSTEM, policy_version=version)
+    return document.html(report, figures)
+
+
+ENGLISH = re.compile(r"\b(the|of|and|with|which|were|none|not|no|sessions|page|by|is|are|to)\b")
+
+
+@pytest.mark.django_db
+def test_a_german_report_against_a_policy_has_no_english_word_but_those_of_data() -> None:
+    population = golden.make_golden()
+
+    html = german_of(golden.WHOLE, golden.AS_OF, population.version)
+
+    text = shown(html).replace("sessions.csv", "")
+    for words in set(RestoreSessionNote.objects.values_list("text", flat=True)) | {
+        *population.version.policy.exemptions.values_list("reason", flat=True)
+    }:
+        text = text.replace(words, "")
+    assert ENGLISH.findall(text) == []
+    assert '<html lang="de">' in html
+    assert 'data-page="Seite " data-of=" von "' in html
+    for words in (
+        "1. Januar bis 31. März 2028",
+        "Nicht erfüllt",
+        "10 / 24 · 41,7 %",
+        "26.03.2028 hat 23 Stunden",
+    ):
+        assert words in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_german_report_without_a_policy_has_no_english_word_either(filled: bool) -> None:
+    if filled:
+        make_population()
+
+    text = shown(german_of(JULY, AS_OF)).replace("sessions.csv", "").replace("Storage is not reachable", "")
+
+    assert ENGLISH.findall(text) == []
+    assert "Keine Richtlinie wurde gewählt" in text
