@@ -11,6 +11,7 @@ from django.db.models import F, Min, OuterRef, Subquery
 
 from restorereports.models import (
     BackupServer,
+    BackupServerSource,
     EnterpriseManager,
     Inventory,
     Presence,
@@ -28,7 +29,11 @@ _CHUNK: Final = 5000  # names of one query
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """One VM that the policy is about; without `id` a machine of the list that was never seen."""
+    """One VM that the policy is about; without `id` a machine of the list that was never seen.
+
+    `first_protected_at`: creation of its first restore point; None where it was protected already when its backup
+    server was first read, since older restore points may be gone.
+    """
 
     id: int | None
     name: str
@@ -57,10 +62,12 @@ class InScope:
 
 def in_scope(terms: Terms, *, at: datetime, scope: RestoreSessionScope, reader: Reader) -> InScope:
     """The VMs of the scope's backup servers; a filter for VM names narrows it as well."""
-    place = placer(terms)
-    protected = [_subject(row, place(row["name"], row["server"])) for row in _protected(at, scope, reader)]
+    place, beginnings = placer(terms), _Beginnings()
+    protected = [
+        _subject(row, place(row["name"], row["server"]), beginnings) for row in _protected(at, scope, reader)
+    ]
     kept = [one for one in protected if one.place.tier]
-    listed = _listed(terms, {one.id for one in protected if one.id}, scope, reader)
+    listed = _listed(terms, {one.id for one in protected if one.id}, beginnings, scope, reader)
     read, unread = _readings(at, scope, reader)
     return InScope(
         subjects=tuple(kept + listed),
@@ -94,34 +101,56 @@ def _protected(at: datetime, scope: RestoreSessionScope, reader: Reader) -> Any:
 
 
 def _with_first(vms: Any) -> Any:
-    """Plain rows with the server's name and the creation of the VM's oldest restore point ever seen."""
-    first = (
-        Presence.objects.filter(virtual_machine=OuterRef("pk"))
-        .order_by()
-        .values("virtual_machine")
-        .annotate(first=Min("from_at"))
-        .values("first")
-    )
+    """Plain rows with the server's name, and the VM's first presence: since when, in which Enterprise Manager."""
+    first = Presence.objects.filter(virtual_machine=OuterRef("pk")).order_by("from_at", "pk")
     return (
-        vms.annotate(server=F("backup_server__name"), first_at=Subquery(first))
+        vms.annotate(
+            server=F("backup_server__name"),
+            first_at=Subquery(first.values("from_at")[:1]),
+            first_in=Subquery(first.values("enterprise_manager")[:1]),
+        )
         .order_by("name", "pk")
-        .values("pk", "name", "backup_server_id", "server", "first_at")
+        .values("pk", "name", "backup_server_id", "server", "first_at", "first_in")
     )
 
 
-def _subject(row: dict[str, Any], place: Place) -> Subject:
+class _Beginnings:
+    """When reading began: what was there by then may have been there for long."""
+
+    def __init__(self) -> None:
+        good = Inventory.objects.filter(state=Inventory.State.GOOD).order_by()
+        self._managers = dict(good.values_list("enterprise_manager").annotate(at=Min("at")))
+        sources = BackupServerSource.objects.values_list(
+            "backup_server", "enterprise_manager", "first_seen_at"
+        )
+        self._servers = {(server, manager): at for server, manager, at in sources}
+
+    def protected_since(self, row: dict[str, Any]) -> datetime | None:
+        begun = (
+            self._managers.get(row["first_in"]),
+            self._servers.get((row["backup_server_id"], row["first_in"])),
+        )
+        known = row["first_at"] is not None and all(at is not None and at < row["first_at"] for at in begun)
+        return row["first_at"] if known else None
+
+
+def _subject(row: dict[str, Any], place: Place, beginnings: _Beginnings) -> Subject:
     return Subject(
         id=row["pk"],
         name=row["name"],
         backup_server_id=row["backup_server_id"],
         backup_server=row["server"],
-        first_protected_at=row["first_at"],
+        first_protected_at=beginnings.protected_since(row),
         place=place,
     )
 
 
 def _listed(
-    terms: Terms, protected: Collection[int], scope: RestoreSessionScope, reader: Reader
+    terms: Terms,
+    protected: Collection[int],
+    beginnings: _Beginnings,
+    scope: RestoreSessionScope,
+    reader: Reader,
 ) -> list[Subject]:
     """Machines of the list without a restore point; of one that nobody has seen only who sees everything is told."""
     if not terms.machines:
@@ -137,7 +166,7 @@ def _listed(
         rows = found.get((machine.name, machine.backup_server), [])
         for row in rows:
             if row["pk"] not in protected:
-                subjects[row["pk"]] = _subject(row, place(row["name"], row["server"]))
+                subjects[row["pk"]] = _subject(row, place(row["name"], row["server"]), beginnings)
         if not rows and whole:
             subjects[machine.name, machine.backup_server] = _unseen(machine, place)
     return [one for one in subjects.values() if one.place.tier]

@@ -59,11 +59,18 @@ def judge(
     if last_at is not None and last_at >= window_start(at, window_days, zone):
         soon = at.astimezone(zone).date() + timedelta(days=due_soon_days)
         return VmVerdict.DUE_SOON if due_on(last_at, window_days, zone) < soon else VmVerdict.MET
-    if first_protected_at is not None and first_protected_at >= window_start(at, grace_days, zone):
+    if _is_new(first_protected_at, last_at, window_start(at, grace_days, zone)):
         return VmVerdict.NEW
     if not complete:
         return VmVerdict.INCONCLUSIVE
     return VmVerdict.NEVER if last_at is None else VmVerdict.OVERDUE
+
+
+def _is_new(first_protected_at: datetime | None, last_at: datetime | None, since: datetime) -> bool:
+    """Protected since then for the first time; what was restored before was there before."""
+    if first_protected_at is None or first_protected_at < since:
+        return False
+    return last_at is None or last_at >= since
 
 
 def midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:

@@ -6,13 +6,14 @@ from datetime import date
 
 import pytest
 
-from restorereports.models import SYSTEM, Limited, RestoreSessionScope
+from restorereports.models import SYSTEM, BackupServerSource, Inventory, Limited, RestoreSessionScope
 from restorereports.models.counts import by_outcome
 from restorereports.models.grant import resolved
 from restorereports.policies.coverage import Coverage, coverage
 from restorereports.policies.requirements import requirements
 from restorereports.policies.terms import read_terms
 from tests import golden
+from tests.factories import make_restore_session
 from tests.golden import AS_OF, END, TERMS, WHOLE, ZONE, Golden, make_golden
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +149,28 @@ def test_the_number_of_queries_does_not_grow_with_the_vms(
 ) -> None:
     with django_assert_max_num_queries(26):
         covered(population)
+
+
+def test_what_was_there_when_reading_began_is_not_new(population: Golden) -> None:
+    """Its older restore points may be gone: the oldest that is left does not say since when it is protected."""
+    Inventory._base_manager.filter(at__lt=golden.at(3, 25)).update(at=golden.at(3, 25))
+
+    verdicts = {line.name: line.verdict for line in covered(population).lines}
+
+    assert (verdicts["gold-11"], verdicts["gold-12"]) == ("never", "met")
+
+
+def test_a_backup_server_that_came_later_brings_no_new_vms(population: Golden) -> None:
+    BackupServerSource.objects.filter(backup_server=population.a).update(first_seen_at=golden.at(3, 25))
+
+    verdicts = {line.name: line.verdict for line in covered(population).lines}
+
+    assert verdicts["gold-11"] == "never"
+
+
+def test_what_was_restored_before_its_first_restore_point_is_not_new(population: Golden) -> None:
+    make_restore_session(population.a, vm_name="gold-11", session_class="test", started_at=golden.at(1, 5))
+
+    verdicts = {line.name: line.verdict for line in covered(population).lines}
+
+    assert verdicts["gold-11"] == "overdue"

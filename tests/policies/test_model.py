@@ -111,7 +111,9 @@ def expected(story: Story) -> dict[int, str]:
         elif last and last.astimezone(zone).date() >= first_day:
             left = (last.astimezone(zone).date() + timedelta(days=window) - end.date()).days
             verdicts[vm] = "due_soon" if left < story.soon else "met"
-        elif hour(since).astimezone(zone).date() >= (end - timedelta(days=story.grace)).date():
+        elif hour(since).astimezone(zone).date() >= (end - timedelta(days=story.grace)).date() and not (
+            last and last.astimezone(zone).date() < (end - timedelta(days=story.grace)).date()
+        ):
             verdicts[vm] = "new"
         elif any(
             server == vm // 2
@@ -129,7 +131,9 @@ def expected(story: Story) -> dict[int, str]:
 def tell(story: Story) -> Coverage:
     em = make_enterprise_manager(covered_from_at=FIRST - timedelta(days=999))
     servers = [make_backup_server(em), make_backup_server(em)]
-    BackupServerSource.objects.filter(enterprise_manager=em).update(covered_from_at=em.covered_from_at)
+    BackupServerSource.objects.filter(enterprise_manager=em).update(
+        covered_from_at=em.covered_from_at, first_seen_at=FIRST - HOUR
+    )
     make_inventory(make_run(em, started_at=FIRST - HOUR))
     person = make_user()
     for vm, (since, length) in story.protected.items():
