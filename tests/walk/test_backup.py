@@ -26,7 +26,7 @@ from tests.walk.installation import Installation, assert_equal
 pytestmark = pytest.mark.processes
 PASSPHRASE = "nine lives of an old cat"
 TODAY = datetime.now(UTC).date()
-REPORT = ("report", "--from", f"{TODAY - timedelta(days=20)}", "--to", f"{TODAY}", "-o")
+REPORT = ("report", "--final", "--from", f"{TODAY - timedelta(days=20)}", "--to", f"{TODAY}", "-o")
 FIRST, SECOND = (f"RR-{TODAY:%Y}-{number:04}.pdf" for number in (1, 2))
 STAY_CONNECTED = """
 import time
@@ -162,7 +162,8 @@ def test_a_backup_comes_back_after_a_disaster_and_over_what_is_there(
     assert "without a gap" in said
     assert "is kept" not in said
     assert_equal(second.export(), at_backup)
-    assert sorted(path.name for path in (second.folder / "reports").iterdir()) == [FIRST]
+    assert sorted(path.name for path in (second.folder / "reports").glob("*.pdf")) == [FIRST]
+    assert "The evidence is whole" in second.manage("verify_evidence")
     for key in ("secret_key", "credentials_key", "audit_key"):
         assert (second.folder / key).read_text() == (first.folder / key).read_text()
         assert (second.folder / key).stat().st_mode & 0o777 == 0o600
@@ -175,6 +176,7 @@ def test_a_backup_comes_back_after_a_disaster_and_over_what_is_there(
     said = restore(first, archive)
     assert_equal(first.export(), at_backup)
     assert "The audit trail is whole" in first.manage("verify_audit")
+    assert "The evidence is whole" in first.manage("verify_evidence")
     [kept] = [path for path in (first.folder / "backups").iterdir() if path.is_file()]
     assert str(kept) in said
     assert kept.stat().st_mode & 0o777 == 0o600
