@@ -33,6 +33,7 @@ def row_of(record: RestoreSessionRecord, enterprise_manager: str) -> Row:
         "duration_seconds": _duration(record.created_at, ended),
         "restore_point_name": record.restore_point_name or "",
         "uid": record.uid,
+        "session_class": "",  # no rules were made
     }
 
 
