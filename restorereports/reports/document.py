@@ -48,6 +48,7 @@ def context(report: Report, figures: Figures, zone: zoneinfo.ZoneInfo) -> dict[s
         "logo": _logo(report),
         "app": f"Restore Reports {app_version()}",
         "prepared_by": prepared_by(report),
+        "generated_at": report.started_at or report.created_at,
         "period_words": period_words(start, end),
         "period_local": _("%(start)s to %(end)s %(zone)s, end excluded")
         % {"start": _minute(start), "end": _minute(end), "zone": figures.zone},

@@ -21,8 +21,8 @@ from restorereports.models.restore_session import RestoreSessionQuerySet
 from .durations import medians_per_virtual_machine
 from .reads import how_read
 
-MOST_SERVERS = 60
-MOST_VIRTUAL_MACHINES = 100
+MOST_SERVERS = 40
+MOST_VIRTUAL_MACHINES = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ the ends or other than the plain one) and what no font can draw is printed as it
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Iterator
 from html import escape
@@ -13,34 +14,41 @@ from html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import ngettext
 
-from restorereports.wording import name_parts
+from restorereports.wording import name_parts, number_text
 
 from .fonts import drawable
 
 _BASIC = 0x600  # scripts from here on join letters with U+200D
 _JOINER = "\u200d"
+_WIDE = frozenset("MW@%mw…—")
+_FALLBACK = 0x250  # scripts from here on come from wider fonts
+_ROOMY = 80  # columns from which a cut says its length in words
 _MOST_MARKS = 3  # more marks on one letter would climb into the lines around it
 
 
 def printed(text: str, most: int) -> SafeString:
-    """The text as HTML of at most `most` columns, wide letters counting two; a cut states the whole length."""
+    """The text as HTML of at most `most` columns; one that is cut states its whole length within them.
+
+    A column is half the size of the letters, which is what most of them need. In a narrow place the length is the
+    number alone.
+    """
     cells = list(_cells(text))
-    width, kept = 0, 0
-    for shown, hidden in cells:
-        width += len(shown) if hidden else _width(shown)
-        if width > most:
-            break
-        kept += 1
-    marked = "".join(
-        f'<span class="ctrl">{shown}</span>' if hidden else escape(shown) for shown, hidden in cells[:kept]
+    widths = [len(shown) if hidden else _width(shown) for shown, hidden in cells]
+    if sum(widths) <= most:
+        return mark_safe(f"<bdi>{_marked(cells)}</bdi>")  # noqa: S308 (each part is escaped)
+    length = number_text(len(text))
+    if most >= _ROOMY:
+        length = ngettext("%(n)s character in all", "%(n)s characters in all", len(text)) % {"n": length}
+    room = most - len(length) - 4
+    kept = sum(1 for end in itertools.accumulate(widths) if end <= room)
+    html = f'<bdi>{_marked(cells[:kept])}</bdi>… <span class="cutlength">[{length}]</span>'
+    return mark_safe(html)  # noqa: S308 (each part is escaped)
+
+
+def _marked(cells: list[tuple[str, bool]]) -> str:
+    return "".join(
+        f'<span class="ctrl">{shown}</span>' if hidden else escape(shown) for shown, hidden in cells
     )
-    html = f"<bdi>{marked}</bdi>"
-    if kept < len(cells):
-        length = ngettext("%(n)s character in all", "%(n)s characters in all", len(text)) % {
-            "n": f"{len(text):,}"
-        }
-        html += f'… <span class="cutlength">[{length}]</span>'
-    return mark_safe(html)  # noqa: S308 (each part is escaped above)
 
 
 def printed_text(text: str) -> str:
@@ -81,5 +89,10 @@ def _code(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def _width(character: str) -> int:
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def _width(character: str) -> float:
+    """In columns, rounded up, so that what is counted to fit fits."""
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2
+    if character in _WIDE:
+        return 1.7
+    return 1.2 if character.isupper() or ord(character) >= _FALLBACK else 1

@@ -93,6 +93,18 @@ def rate(counts: OutcomeCounts) -> str:
     return _("no restores") if share is None else wording.share_text(share)
 
 
+@register.filter
+def rated(counts: OutcomeCounts) -> SafeString:
+    """`14 / 20 70.0 %`, the completed being the whole: for tables, where the rate has a column of its own."""
+    if not counts.completed:
+        return format_html("{}", rate(counts))
+    return format_html(
+        '<span class="nb">{}</span> <span class="nb">{}</span>',
+        of_all(counts.success, counts.completed),
+        rate(counts),
+    )
+
+
 @register.simple_tag
 def share(part: int, whole: int) -> str:
     """`92.5 %`; empty for an empty whole."""
