@@ -14,6 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from restorereports.models import RegisterHead, Report
+from restorereports.policies.coverage import Judgement
 from restorereports.wording import day_text, utc_text
 
 from . import columns, policy_words
@@ -75,6 +76,7 @@ def _policy(figures: Figures) -> dict[str, object]:
         "requirements_met": met,
         "requirements_judged": asked,
         "rules": policy_words.rules(figures.policy),
+        "tiers_below": [tier for tier in figures.policy.tiers if tier.judgement == Judgement.NOT_MET],
     }
 
 

@@ -124,9 +124,9 @@ def outcome(line: object) -> SafeString:
 
 
 @register.filter
-def type_word(word: str) -> SafeString:
+def type_word(word: str, most: int = 20) -> SafeString:
     """A person's word for EM's type, its own where we know none."""
-    return printed(wording.job_type_text(word), 20)
+    return printed(wording.job_type_text(word), most)
 
 
 @register.filter

@@ -114,7 +114,7 @@ def test_one_of_each_is_said_in_the_singular() -> None:
     assert "0 of 1 completed restore session ended with Success: 0.0 %." in text
     assert "1 was in progress." in text
     assert "1 restore session was completed without Success" in text
-    assert "Table 3.1 Completed without Success, newest first 1 row " in text
+    assert "Table 4.1 Completed without Success, newest first 1 row " in text
     assert "1 restore session of the period was in progress when the data were taken" in text
 
 
@@ -144,12 +144,27 @@ def test_nothing_is_no_restores_and_never_a_share() -> None:
     assert "No restore session has been received yet." in text
 
 
-def test_neither_compliant_nor_met_is_ever_said() -> None:
+def test_without_a_policy_nothing_is_judged_and_each_section_says_so() -> None:
     make_population()
 
-    text = text_of(make_report()).lower()
+    text = text_of(make_report())
 
-    assert not re.search(r"complian|\bmet\b|not met|passed", text)
+    assert "No policy was chosen, so nothing is judged." in text
+    assert "No policy was chosen for this report, so coverage is not judged" in text
+    assert "No policy was chosen for this report, so there is no RTO to measure against." in text
+    judged = text.rpartition("Definitions")[0]
+    assert not re.search(r"complian|\bmet\b|passed|overdue|never tested", judged, re.IGNORECASE)
+
+
+def test_a_rate_in_a_table_stands_beside_its_two_figures() -> None:
+    make_population()
+
+    text = text_of(make_report()).rpartition("How to read it")[0]
+
+    assert "Total 6 1 2 1 1 2 0 13 6 / 11 54.5 %" in text
+    for found in re.finditer(r"\d[\d,]*\.\d %", text):
+        before = text[max(found.start() - 120, 0) : found.start()]
+        assert re.search(r"\d / \d|\d of \d|asks for at least", before), f"{before}{found[0]}"
 
 
 def test_what_enterprise_manager_does_not_list_is_named() -> None:
@@ -167,7 +182,7 @@ def test_an_unfinished_period_and_an_unread_end_are_said() -> None:
     assert "The period was not over when the data were taken: these figures are not final." in text
     assert (
         "Data quality: Not yet known. What is missing can still come, or was never there; the figures may change. "
-        "Why, and for how many stretches of time: No full sync since then (1). See section 8, table 8.4."
+        "Why, and for how many stretches of time: No full sync since then (1). See section 9, table 9.4."
         in text
     )
 
@@ -178,7 +193,9 @@ def test_the_message_of_a_failure_and_what_followed_it_are_listed() -> None:
     text = text_of(make_report())
 
     assert re.search(
-        r"2026-07-05 10:00:00 vm1 vbr-a Failed 00:30:00 10:00:00 Whole VM · [0-9a-f-]{36} · Storage", text
+        r"2026-07-05 10:00:00 vm1 vbr-a Failed 00:30:00 10:00:00 Whole VM · class Unset · "
+        r"initiator not provided by EM · [0-9a-f-]{36} Storage is not reachable Not acknowledged",
+        text,
     )
     assert "Other Cancelled" in text
 
@@ -214,7 +231,7 @@ def test_without_a_sync_no_absence_of_gaps_is_claimed() -> None:
     text = text_of(make_report())
 
     assert "Never read in full (1)" in text
-    assert "No gap is on record; what has not been read: table 8.4." in text
+    assert "No gap is on record; what has not been read: table 9.4." in text
     assert re.search(
         r"em-never all 2026-07-01 00:00:00 2026-08-01 00:00:00 Never read in full Not yet known", text
     )
@@ -242,7 +259,7 @@ def test_what_is_complete_says_how_far_back_it_was_read_and_that_it_was_compared
     assert "em-north vbr-b 7 7 0 em-north vbr-a 6 6 0 Total 13 13 0" in text
     assert "2 VMs had a restore point at 2026-08-01 00:00:00" in text
     assert "not compared with the rows" not in text
-    assert "Table 8.4 What is not complete: no rows. Table 8.5" in text
+    assert "Table 9.4 What is not complete: no rows. Table 9.5" in text
 
 
 def test_what_is_not_complete_is_told_with_causes_notes_outages_and_differences() -> None:

@@ -40,17 +40,22 @@ def test_a_name_as_it_is_printed(name: str, shown: str) -> None:
     assert printed(name, 80) == f"<bdi>{shown}</bdi>"
 
 
-def test_a_name_of_80_is_whole_and_of_81_is_cut_with_its_length() -> None:
+def test_a_name_of_80_is_whole_and_of_81_is_cut_with_its_length_inside_its_place() -> None:
     assert printed("x" * 80, 80) == f"<bdi>{'x' * 80}</bdi>"
 
     cut = printed("x" * 81, 80)
 
-    assert cut == f'<bdi>{"x" * 80}</bdi>… <span class="cutlength">[81 characters in all]</span>'
+    assert cut == f'<bdi>{"x" * 56}</bdi>… <span class="cutlength">[81 characters in all]</span>'
+
+
+def test_in_a_narrow_place_the_length_is_the_number_alone() -> None:
+    assert printed("x" * 1000, 30) == f'<bdi>{"x" * 21}</bdi>… <span class="cutlength">[1,000]</span>'
 
 
 def test_wide_letters_and_codes_take_the_room_they_need() -> None:
-    assert printed("服" * 41, 80).startswith(f"<bdi>{'服' * 40}</bdi>…")
-    assert len(re.findall("ctrl", printed("\u202e" * 30, 80))) == 13
+    assert printed("服" * 41, 80).startswith(f"<bdi>{'服' * 28}</bdi>…")
+    assert printed("W" * 50, 80).startswith(f"<bdi>{'W' * 32}</bdi>…")
+    assert len(re.findall("ctrl", printed("\u202e" * 30, 80))) == 9
     assert "[1,000 characters in all]" in printed("a" * 1000, 80)
 
 
