@@ -113,11 +113,24 @@ def plain_terms(terms: Terms) -> dict[str, Any]:
 
 
 def canonical(terms: Terms) -> str:
-    return json.dumps(plain_terms(terms), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical_of_plain(plain_terms(terms))
+
+
+def _canonical_of_plain(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def sha256_of(terms: Terms) -> str:
-    return hashlib.sha256(canonical(terms).encode("utf-8", "surrogatepass")).hexdigest()
+    return _sha256_of_text(canonical(terms))
+
+
+def sha256_of_plain(plain: Any) -> str:
+    """Of terms as they are kept, whether this version can still read them or not. ValueError."""
+    return _sha256_of_text(_canonical_of_plain(plain))
+
+
+def _sha256_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check(terms: Terms) -> None:

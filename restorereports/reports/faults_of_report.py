@@ -12,7 +12,9 @@ from typing import IO, Any, Final
 
 from django.utils.translation import gettext as _
 
+from restorereports.audit.chain import storable
 from restorereports.models import AuditEntry, RegisterEntry, Report
+from restorereports.policies.terms import sha256_of_plain
 
 from .files import frozen_folder, path_of
 from .frozen import FIGURES, Attachment, FrozenChanged, data_hash, read_index, sha256_of
@@ -32,7 +34,7 @@ def faults_of_row(report: Report, entries: Sequence[RegisterEntry]) -> Iterator[
     elif len(issued) > 1:
         yield _("the register issued it more than once")
     else:
-        yield from _differences(issued[0].facts, issued_facts(report))
+        yield from _differences(issued[0].facts, storable(issued_facts(report)))
     holds = [entry.kind for entry in entries if entry.kind in _HOLDS]
     if report.held != (holds[-1:] == [Kind.HELD]):
         yield _("its row and the register differ on whether it is under legal hold")
@@ -41,6 +43,7 @@ def faults_of_row(report: Report, entries: Sequence[RegisterEntry]) -> Iterator[
     superseded = Report.objects.filter(supersedes=report, stage=Report.Stage.FINAL).exclude(finalised_at=None)
     if superseded.exists() != any(entry.kind == Kind.SUPERSEDED for entry in entries):
         yield _("its row and the register differ on whether it was superseded")
+    yield from _policy_faults(report)
     yield from _trail_faults(report)
 
 
@@ -51,6 +54,16 @@ def _differences(registered: Any, here: dict[str, Any]) -> Iterator[str]:
     for name, value in here.items():
         if registered.get(name) != value:
             yield _("its row and the register differ: %s") % name
+
+
+def _policy_faults(report: Report) -> Iterator[str]:
+    """The terms that it was judged by, as they are kept now."""
+    version, told = report.policy_version, report.manifest.get("policy")
+    if version is None or not isinstance(told, dict):
+        return
+    kept = (sha256_of_plain(version.terms), version.terms_sha256)
+    if kept != (told.get("terms_sha256"), told.get("terms_sha256")):
+        yield _("the terms of %s are not those that it was judged by") % version
 
 
 def _trail_faults(report: Report) -> Iterator[str]:

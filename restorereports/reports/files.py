@@ -54,16 +54,25 @@ def sweep(*, as_of: datetime) -> None:
     before = as_of - timedelta(days=settings.REPORT_KEEP_DAYS)
     old = Report.objects.filter(schedule=None, stage=Report.Stage.DRAFT, created_at__lt=before)
     for report in old.filter(status=Report.Status.READY, error="").iterator():
-        delete_files(report)
-        report.error = _("The PDF was deleted after %(days)d days. Ask for the report again to get one.") % {
-            "days": settings.REPORT_KEEP_DAYS
-        }
-        with transaction.atomic():
-            report.save(update_fields=["error"])
-            record(Action.REPORT_DELETED, THE_INSTALLATION, of=report, details={"sha256": report.sha256})
-        logger.info("%s: PDF deleted after %d days", report, settings.REPORT_KEEP_DAYS)
-    for report in old.filter(status=Report.Status.FAILED).exclude(data_sha256="").iterator():
-        delete_files(report)
+        _delete_draft(report)
+    failed = Report.objects.filter(schedule=None, status=Report.Status.FAILED, finalised_at=None)
+    for report in failed.filter(created_at__lt=before).exclude(data_sha256="").iterator():
+        if failed.filter(pk=report.pk).update(data_sha256=""):  # nobody tries it again meanwhile
+            delete_files(report)
     for draft in folder().glob(f"*{DRAFT_SUFFIX}"):
         if draft.stat().st_mtime < (as_of - DRAFT_KEPT).timestamp():
             shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+
+
+def _delete_draft(report: Report) -> None:
+    """The row first: who makes the draft final meanwhile keeps its files, or is told that they are gone."""
+    why = _("The PDF was deleted after %(days)d days. Ask for the report again to get one.")
+    still_a_draft = Report.objects.filter(
+        pk=report.pk, stage=Report.Stage.DRAFT, status=Report.Status.READY, error=""
+    )
+    with transaction.atomic():
+        if not still_a_draft.update(error=why % {"days": settings.REPORT_KEEP_DAYS}):
+            return
+        record(Action.REPORT_DELETED, THE_INSTALLATION, of=report, details={"sha256": report.sha256})
+    delete_files(report)
+    logger.info("%s: PDF deleted after %d days", report, settings.REPORT_KEEP_DAYS)

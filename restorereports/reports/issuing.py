@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -19,6 +19,13 @@ from .files import frozen_folder
 from .manifest import manifest_text
 from .register import Kind, enter
 
+# Columns of its row that pages and mails show; nothing changes them once it is final.
+_OF_ITS_ROW: Final = (
+    *("scope", "zone", "language", "paper", "organisation", "classification", "distribution", "file_name"),
+    *("key_figures", "covers_everything", "policy_version_id", "schedule_id", "requested_by_id"),
+    *("finalised_by_id", "logo_id"),
+)
+
 
 class NotPossible(Exception):
     """The report is not in a state for this act; the message says why and what to do."""
@@ -26,7 +33,9 @@ class NotPossible(Exception):
 
 def may_become_final(report: Report) -> bool:
     """Whether its frozen figures can be rendered as a final report: a draft, or a try at it that failed."""
-    is_draft = report.stage == Report.Stage.DRAFT and report.status == Report.Status.READY
+    is_draft = (
+        report.stage == Report.Stage.DRAFT and report.status == Report.Status.READY and not report.error
+    )
     failed = report.stage == Report.Stage.FINAL and report.status == Report.Status.FAILED
     return (is_draft or failed) and bool(report.data_sha256) and frozen_folder(report).is_dir()
 
@@ -41,8 +50,8 @@ def make_final(report: Report, person: User, actor: audit.Actor) -> None:
             % report
         )
     with transaction.atomic():
-        same = Report.objects.filter(pk=report.pk, status=report.status, stage=report.stage)
-        if not same.update(
+        same = {name: getattr(report, name) for name in ("status", "stage", "error", "data_sha256")}
+        if not Report.objects.filter(pk=report.pk, **same).update(
             status=Report.Status.WAITING, stage=Report.Stage.FINAL, finalised_by=person, attempts=0, error=""
         ):
             raise NotPossible(_("%s was changed by somebody else just now. Look at it again.") % report)
@@ -100,4 +109,5 @@ def issued_facts(report: Report) -> dict[str, Any]:
         "policy": manifest.get("policy"),
         "counts": manifest.get("counts"),
         "supersedes": str(report.supersedes) if report.supersedes else None,
+        **{name: getattr(report, name) for name in _OF_ITS_ROW},
     }

@@ -13,10 +13,11 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from restorereports import audit
-from restorereports.models import Report
+from restorereports.models import RegisterEntry, Report
 
 from .files import delete_files
 from .issuing import NotPossible, finals, is_issued
@@ -28,7 +29,12 @@ SHORTEST_MONTHS: Final = 13  # a year that an audit looks at, and the month it t
 
 
 def sweep(*, as_of: datetime) -> None:
-    """Delete the final reports whose time is over; none while EVIDENCE_KEEP_MONTHS is 0."""
+    """Delete the final reports whose time is over; none while EVIDENCE_KEEP_MONTHS is 0.
+
+    Files of what is deleted on record already go too: a process may have ended before it came to them.
+    """
+    for left in finals().filter(_deleted_on_record()).order_by("pk").iterator():
+        delete_files(left)
     months = settings.EVIDENCE_KEEP_MONTHS
     if not months:
         return
@@ -41,9 +47,8 @@ def sweep(*, as_of: datetime) -> None:
                 _delete(locked, audit.THE_INSTALLATION, reason, at=as_of)
 
 
-def may_be_deleted(report: Report, *, as_of: datetime) -> bool:
-    """Whether an administrator may delete it now: old enough, not held, not gone already."""
-    return not why_kept(report, as_of=as_of)
+def _deleted_on_record() -> Exists:
+    return Exists(RegisterEntry.objects.filter(report_id=OuterRef("pk"), kind=Kind.DELETED))
 
 
 def why_kept(report: Report, *, as_of: datetime) -> str:
@@ -93,8 +98,11 @@ def _set_hold(report: Report, actor: audit.Actor, reason: str, *, at: datetime, 
     )
     if not is_issued(report):
         raise NotPossible(_("Only a final report can be held: make it final first."))
+    if held and report.error:
+        raise NotPossible(_("Its files are deleted already: there is nothing left to hold."))
     with transaction.atomic():
-        if not finals().filter(pk=report.pk, held=not held).update(held=held):
+        same = finals().filter(pk=report.pk, held=not held, error=report.error)
+        if not same.update(held=held):
             raise NotPossible(_("Somebody else did it just now. Look at it again."))
         enter(kind, report, _facts(report, actor, reason), at=at)
         audit.record(action, actor, of=report, details={"reason": reason})
