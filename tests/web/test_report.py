@@ -331,3 +331,17 @@ def test_auditors_change_no_schedules(page: Client) -> None:
     assert page.post(f"/reports/schedules/{schedule.pk}/", _schedule()).status_code == 403
     assert page.post(f"/reports/deliveries/{delivery.pk}/resend/").status_code == 403
     assert "/reports/schedules/" not in page.get("/reports/").content.decode()
+
+
+def test_a_correction_begins_with_the_looks_of_what_it_replaces(page: Client) -> None:
+    old = make_report(
+        stage="final", status="ready", organisation="Example AG", zone="Europe/Berlin", paper="letter"
+    )
+
+    initial = page.get("/reports/add/", {"supersedes": old.pk}).context["form"].initial
+
+    assert (initial["supersedes"], initial["stage"], initial["paper"]) == (old.pk, "final", "letter")
+    assert (initial["organisation"], initial["zone"]) == ("Example AG", "Europe/Berlin")
+    for nothing in ("999", "x", "9" * 30):
+        form = page.get("/reports/add/", {"supersedes": nothing}).context["form"]
+        assert "supersedes" not in form.initial

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -181,8 +182,9 @@ def _preset(name: str, *, as_of: datetime, zone: str) -> Period | None:
 
 def _own_finals(reader: User) -> Any:
     """FINAL reports that nobody superseded: one's own, for who sees everything all."""
+    free = Q(superseded_by=None) | Q(superseded_by__status=Report.Status.FAILED)
     finals = Report.objects.visible_to(reader).filter(
-        stage=Report.Stage.FINAL, status=Report.Status.READY, superseded_by=None
+        free, stage=Report.Stage.FINAL, status=Report.Status.READY
     )
     return finals if reader.granted.everything else finals.filter(requested_by=reader)
 

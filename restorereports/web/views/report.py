@@ -43,6 +43,7 @@ KEPT = (
     "supersedes",
 )
 REPORTS_SHOWN = 50
+_LOOKS = ("organisation", "zone", "language", "paper", "classification", "distribution")
 DELIVERIES_SHOWN = 25
 
 
@@ -126,9 +127,12 @@ def report_file(request: PersonRequest, pk: int) -> FileResponse:
 def report_add(request: PersonRequest) -> HttpResponse:
     """Ask for a report of what one may see; with `preview` its figures are shown first."""
     as_of = timezone.now()
-    initial = {"zone": request.user.zone}
     form = ReportForm(
-        request.POST or None, request.FILES or None, reader=request.user, as_of=as_of, initial=initial
+        request.POST or None,
+        request.FILES or None,
+        reader=request.user,
+        as_of=as_of,
+        initial=_initial(request),
     )
     context: dict[str, Any] = {"form": form, "zones": zone_names()}
     if form.is_valid():
@@ -140,6 +144,18 @@ def report_add(request: PersonRequest) -> HttpResponse:
             wake(render_report, report.pk)
             return redirect("report-detail", report.pk)
     return render(request, "web/report_add.html", context)
+
+
+def _initial(request: PersonRequest) -> dict[str, Any]:
+    """One's own zone; of a correction (`?supersedes=`) the looks and the policy of the report that it replaces."""
+    text = request.GET.get("supersedes", "")
+    finals = Report.objects.visible_to(request.user).filter(stage=Report.Stage.FINAL)
+    old = finals.filter(pk=int(text)).first() if text.isdecimal() and len(text) <= 18 else None
+    if old is None:
+        return {"zone": request.user.zone}
+    looks = {name: getattr(old, name) for name in _LOOKS}
+    policy = old.policy_version.policy_id if old.policy_version else None
+    return looks | {"supersedes": old.pk, "stage": Report.Stage.FINAL.value, "policy": policy}
 
 
 def _asked(request: PersonRequest, form: ReportForm, as_of: datetime) -> Report | None:
