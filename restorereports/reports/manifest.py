@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from restorereports.audit.chain import storable
 from restorereports.models import RegisterHead, Report
+from restorereports.policies.requirements import Requirements
 from restorereports.wording import utc_text
 
 from .document import app_version, prepared_by
@@ -21,6 +22,10 @@ from .provenance import Source
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
+_VMS: Final = (
+    *("in_scope", "measured", "tested", "met", "due_soon"),
+    *("overdue", "never", "inconclusive", "new", "exempt"),
+)
 _LIBRARIES: Final = ("Django", "weasyprint", "pydyf", "fonttools", "pydantic", "cryptography")
 
 
@@ -91,6 +96,23 @@ def _policy(figures: Figures) -> dict[str, Any] | None:
         "version": judged.version,
         "in_force_since": utc_text(judged.in_force_since),
         "terms_sha256": judged.terms_sha256,
+        "judgement": judged.judgement.value,
+        "requirements": _requirements(judged.requirements),
+        "vms": {name: judged.total(name) for name in _VMS},
+    }
+
+
+def _requirements(found: Requirements) -> dict[str, Any]:
+    """Of each line of the summary n of `of`, the target in percent and what the policy makes of it."""
+    shares = {
+        "coverage": found.coverage,
+        "success": found.success,
+        "rto": found.rto,
+        "follow_up": found.follow_up.share,
+    }
+    return {
+        name: {"n": one.n, "of": one.whole, "target": one.target, "judgement": one.judgement.value}
+        for name, one in shares.items()
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from restorereports.models import Act, RegisterEntry, Report, User
+from restorereports.policies.coverage import Judgement
 from restorereports.reports.issuing import is_issued, may_become_final
 from restorereports.reports.register import REGISTER, Kind
 from restorereports.reports.retention import why_kept
@@ -19,13 +20,18 @@ from .forms.evidence import ReasonForm
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvidenceRow:
-    """A final report in the list of the register. `superseded_by`: where the reader may see it."""
+    """A final report in the list of the register. `superseded_by`: where the reader may see it.
+
+    `judgement`: what its policy made of it, empty without one; `issued_by` as it stands in its entry.
+    """
 
     entry: RegisterEntry
     report: Report
     superseded: bool
     superseded_by: Report | None
     deleted: bool
+    judgement: str
+    issued_by: str
 
 
 def issued_entries(reader: User) -> QuerySet[RegisterEntry]:
@@ -57,9 +63,18 @@ def evidence_rows(entries: Iterable[RegisterEntry], reader: User) -> list[Eviden
                 superseded=by is not None,
                 superseded_by=by if by and by.pk in seen else None,
                 deleted=bool(entry.report.error),
+                judgement=_judgement(entry.report),
+                issued_by=str(entry.facts.get("by") or "") if isinstance(entry.facts, dict) else "",
             )
         )
     return rows
+
+
+def _judgement(report: Report) -> str:
+    """Of its manifest; empty for what was changed there to something else."""
+    policy = report.manifest.get("policy") if isinstance(report.manifest, dict) else None
+    found = policy.get("judgement") if isinstance(policy, dict) else None
+    return str(found) if found in Judgement.values else ""
 
 
 def evidence_of(report: Report, reader: User, *, as_of: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
 from django.http import HttpRequest
 
-MOST_BYTES: Final = 1 << 30  # no report is near it; beyond it nothing is read
+MOST_BYTES: Final = 100_000_000  # a report of 1,000,000 rows has half of it; beyond it nothing is read
 
 
 class HashedFile(UploadedFile):

@@ -314,3 +314,28 @@ def test_a_final_report_offers_a_correction(client: Client) -> None:
     shown = page(client, "report-detail", report.pk)
 
     assert f"{reverse('report-add')}?supersedes={report.pk}" in shown
+
+
+def test_the_register_says_verdict_issuer_and_size(client: Client, auditor: User) -> None:
+    judged = final(policy_version=make_policy(TERMS), requested_by=auditor)
+    assert judged.manifest["policy"]["judgement"] == "not_met"
+
+    shown = page(client, "evidence-list")
+
+    assert "Not met" in shown
+    assert "auditor" in shown
+    assert "1 KB" in shown
+
+
+def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashed_upload, "MOST_BYTES", 1000)
+    place = reverse("evidence-verify")
+
+    answers = [
+        client.post(place, {"file": SimpleUploadedFile("evidence.pdf", b"x" * size)}).status_code
+        for size in (1000, 1001)
+    ]
+
+    assert answers == [200, 400]

@@ -70,8 +70,8 @@ def evidence_verify(request: PersonRequest) -> HttpResponse:
     request.upload_handlers = [handler]
     response: HttpResponse = _verify(request)
     if handler.too_big:
-        words = _("The file is larger than %(n)d MiB: no report is. Nothing was kept of it.")
-        return refusal(request, words % {"n": MOST_BYTES >> 20}, back=reverse("evidence-verify"))
+        words = _("The file is larger than %(n)d MB: no report is. Nothing was kept of it.")
+        return refusal(request, words % {"n": MOST_BYTES // 1_000_000}, back=reverse("evidence-verify"))
     return response
 
 
