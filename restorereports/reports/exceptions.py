@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from restorereports.models import ClassChange, Reader, RestoreSessionChange, User
 from restorereports.models.restore_session import RestoreSessionQuerySet
 
-MOST_EACH: Final = 25
+MOST_EACH: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from .durations import medians_per_virtual_machine
 from .reads import how_read
 
 MOST_SERVERS = 40
-MOST_VIRTUAL_MACHINES = 60
+MOST_VIRTUAL_MACHINES = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,10 +22,10 @@ from restorereports.policies.verdicts import VmVerdict
 from .durations import Spread, spread_of
 from .provenance import Provenance
 
-MOST_LINES: Final = 120
+MOST_LINES: Final = 100
 MOST_RISKS: Final = 3
 MOST_EXEMPTIONS: Final = 30
-MOST_MISSES: Final = 10
+MOST_MISSES: Final = 8
 NEGATIVE: Final = (VmVerdict.OVERDUE, VmVerdict.NEVER, VmVerdict.INCONCLUSIVE)
 _MOMENT: Final = timedelta(microseconds=1)
 

@@ -56,6 +56,16 @@ def printed_text(text: str) -> str:
     return "".join(shown for shown, _hidden in _cells(text))
 
 
+def cut_text(text: str, most: int) -> str:
+    """`printed_text` of at most `most` columns, with an ellipsis where it is cut."""
+    cells = list(_cells(text))
+    widths = [len(shown) if hidden else _width(shown) for shown, hidden in cells]
+    if sum(widths) <= most:
+        return "".join(shown for shown, _hidden in cells)
+    kept = sum(1 for end in itertools.accumulate(widths) if end <= most - 2)
+    return "".join(shown for shown, _hidden in cells[:kept]) + "…"
+
+
 def _cells(text: str) -> Iterator[tuple[str, bool]]:
     """(what is printed, whether it stands for a hidden or undrawable character), character by character."""
     first, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))

@@ -21,11 +21,12 @@ from restorereports.policies.history import MonthCoverage
 from restorereports.policies.rule_lines import write_rule_lines
 from restorereports.policies.terms import Rule
 from restorereports.policies.verdicts import VmVerdict
-from restorereports.reports.printed import printed
+from restorereports.reports.printed import cut_text, printed
 from restorereports.reports.provenance import SKEW_TOLD_OVER
 
 register = template.Library()
 register.filter("printed", printed)
+register.filter("cut_text", cut_text)
 
 _CLASS = {
     Outcome.SUCCESS: "success",
@@ -99,7 +100,7 @@ def rated(counts: OutcomeCounts) -> SafeString:
     if not counts.completed:
         return format_html("{}", rate(counts))
     return format_html(
-        '<span class="nb">{}</span> <span class="nb">{}</span>',
+        '<span class="nb">{}</span> <span class="nb share">{}</span>',
         of_all(counts.success, counts.completed),
         rate(counts),
     )
