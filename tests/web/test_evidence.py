@@ -339,3 +339,17 @@ def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(
     ]
 
     assert answers == [200, 400]
+
+
+def test_a_match_says_that_the_report_is_held_or_deleted_here(client: Client) -> None:
+    held, gone = final(), final()
+    content = path_of(gone).read_bytes()
+    Report.objects.filter(pk=held.pk).update(held=True)
+    Report.objects.filter(pk=gone.pk).update(error="Deleted on 2027-10-01: why")
+    path_of(gone).unlink()
+
+    shown_held, shown_gone = verified(client, path_of(held).read_bytes()), verified(client, content)
+
+    assert "legal hold" in shown_held
+    assert f"Match: {gone}" in shown_gone
+    assert "the register still vouches for this one" in shown_gone

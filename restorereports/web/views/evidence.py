@@ -32,6 +32,7 @@ from ..scope_words import report_rows
 from ..wake import wake
 
 ROWS: Final = 50
+MOST_MB: Final = MOST_BYTES // 1_000_000
 
 
 @require_safe
@@ -71,24 +72,24 @@ def evidence_verify(request: PersonRequest) -> HttpResponse:
     response: HttpResponse = _verify(request)
     if handler.too_big:
         words = _("The file is larger than %(n)d MB: no report is. Nothing was kept of it.")
-        return refusal(request, words % {"n": MOST_BYTES // 1_000_000}, back=reverse("evidence-verify"))
+        return refusal(request, words % {"n": MOST_MB}, back=reverse("evidence-verify"))
     return response
 
 
 @csrf_protect
 def _verify(request: PersonRequest) -> HttpResponse:
     if request.method != "POST":
-        return render(request, "web/evidence_verify.html", {"most": MOST_BYTES})
+        return render(request, "web/evidence_verify.html", {"most": MOST_MB})
     file = request.FILES.get("file")
     if not isinstance(file, HashedFile):
-        context = {"most": MOST_BYTES, "error": _("Choose a file first.")}
+        context = {"most": MOST_MB, "error": _("Choose a file first.")}
         return render(request, "web/evidence_verify.html", context, status=422)
     matches = Report.objects.visible_to(request.user).filter(sha256=file.sha256).exclude(sha256="")
     report = matches.select_related("policy_version__policy", "schedule").order_by("-pk").first()
     with transaction.atomic():
         details = {"sha256": file.sha256, "match": str(report or ""), "bytes": file.size}
         audit.record(audit.Action.EVIDENCE_VERIFIED, actor_of(request), of=report, details=details)
-    context = {"most": MOST_BYTES, "file": file, "match": _told(report, request) if report else None}
+    context = {"most": MOST_MB, "file": file, "match": _told(report, request) if report else None}
     return render(request, "web/evidence_verify.html", context)
 
 
