@@ -15,10 +15,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F, Value
 from django.db.models.fields import TextField
 from django.db.models.functions import Cast, Concat
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from lxml import html as lxml_html
 from pypdf import PdfReader
@@ -45,7 +47,9 @@ from restorereports.models.virtual_machine import name_key
 from restorereports.policies.class_rules import ClassRule, plain_rules
 from restorereports.policies.terms import Machine, Rule, Terms, Tier
 from restorereports.reports.files import path_of
+from restorereports.reports.frozen import sha256_of
 from restorereports.reports.mail import message_of
+from restorereports.reports.register import Kind, enter
 from restorereports.reports.render import render_report
 from restorereports.reports.request import request_report
 from tests.factories import make_policy
@@ -93,7 +97,10 @@ def furnished(name: str) -> Furnished:
     GapNote.objects.create(gap=found.own.gap, author=found.own.person, at=timezone.now(), text=name)
     _speak_of_policies(found, name)
     found.own.report.organisation = name[:200]
+    found.own.report.sha256 = sha256_of(path_of(found.own.report))
     found.own.report.save()
+    for kind in (Kind.ISSUED, Kind.HELD):
+        enter(kind, found.own.report, {"by": name, "reason": name}, at=timezone.now())
     actor = audit.Actor(person=User.objects.get(pk=found.own.person.pk), via=audit.Via.WEB)
     em = EnterpriseManager.objects.get(pk=found.own.em.pk)
     audit.record(audit.Action.EM_CHANGED, actor, of=em, details={"name": [name, name]})
@@ -121,6 +128,19 @@ def _speak_of_policies(found: Furnished, name: str) -> None:
         ClassChange.objects.create(restore_session=row, after="test", reason=name, at=now, by=person)
     rule = ClassRule(session_class="test", name=name[:200], backup_server=name[:200])
     ClassRules.objects.create(number=2, rules=plain_rules((rule,)), note=name, made_at=now, made_by=person)
+
+
+def test_a_file_that_is_recognised_is_told_as_text(furnished: Furnished, name: str, client: Client) -> None:
+    client.force_login(furnished.person)
+    content = path_of(furnished.own.report).read_bytes()
+
+    answer = client.post(
+        reverse("evidence-verify"), {"file": SimpleUploadedFile(f"{name[:100]}.pdf", content)}
+    ).content.decode()
+
+    assert f"Match: {furnished.own.report}" in answer
+    assert _words_of(name[:190]) in answer
+    assert _dangers(answer) == []
 
 
 def test_every_page_shows_it_as_text(
