@@ -185,9 +185,7 @@ def test_a_failure_is_told_with_note_acknowledgement_and_what_followed(text: str
 def test_sign_off_has_three_boxes_and_no_signature(text: str) -> None:
     signed = part(text, "11 Sign-off The", "A Appendix")
 
-    assert (
-        "reviewer confirms having read section 4 (failures and their follow-up) and section 9" in signed
-    )
+    assert "reviewer confirms having read section 4 (failures and their follow-up) and section 9" in signed
     assert re.sub(r" page \d+ of \d+.*", "", signed).count("Name") == 3
     for word in ("Prepared", "Reviewed", "Approved"):
         assert signed.count(word) == 1

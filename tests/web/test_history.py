@@ -171,12 +171,12 @@ def test_the_history_costs_no_query_more_for_more_changes(
 ) -> None:
     row = make_restore_session(enterprise_manager=em)
     make_change(row, make_run(em))
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         page.get(f"/restore-sessions/{row.pk}/")
     for _number in range(40):
         make_change(row, make_run(em), kept={"state": ["Stopped", "Working"]})
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         page.get(f"/restore-sessions/{row.pk}/")
 
 
