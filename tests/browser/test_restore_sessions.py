@@ -55,7 +55,7 @@ def test_from_log_in_to_a_download(
     text = Path(download.value.path()).read_text()
     assert len(text.splitlines()) >= 71
 
-    page.get_by_role("link", name="vm-12").click()
+    page.get_by_role("link", name="vm-12", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("vm-12")
     page.get_by_role("link", name="Older").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("vm-13")

@@ -7,6 +7,7 @@ import zoneinfo
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 
 from restorereports.models import SYSTEM, Report
 from restorereports.policies.verdicts import VmVerdict
@@ -46,19 +47,21 @@ def golden_pdf(language: str = "en", stage: str = "final") -> bytes:
     """Made once for each language and stage."""
     key = f"{language} {stage}"
     if key not in _made:
-        report = request_report(
-            scope=golden.WHOLE,
-            zone=golden.ZONE.key,
-            organisation="Example AG",
-            requested_by=None,
-            at=golden.AS_OF,
-            policy_version=golden.make_golden().version,
-            language=language,
-            stage=stage,
-            classification="Internal",
-            distribution="Internal Audit; IT Operations",
-        )
-        _made[key] = pdf_of(report)
+        with transaction.atomic():
+            report = request_report(
+                scope=golden.WHOLE,
+                zone=golden.ZONE.key,
+                organisation="Example AG",
+                requested_by=None,
+                at=golden.AS_OF,
+                policy_version=golden.make_golden().version,
+                language=language,
+                stage=stage,
+                classification="Internal",
+                distribution="Internal Audit; IT Operations",
+            )
+            _made[key] = pdf_of(report)
+            transaction.set_rollback(True)  # the next language brings the same population
     return _made[key]
 
 
@@ -195,7 +198,7 @@ def test_sign_off_has_three_boxes_and_no_signature(text: str) -> None:
 def test_the_head_says_draft_or_final_and_nothing_says_compliant_or_passed(text: str) -> None:
     draft = text_of(golden_pdf(stage="draft"))
 
-    assert "RR-2028-0001 · FINAL · Internal" in text
+    assert re.search(r"RR-2028-\d+ · FINAL · Internal", text)
     assert re.search(r"RR-2028-\d+ · DRAFT · Internal", draft)
     assert "FINAL" not in draft
     assert not re.search(r"complian|\bpassed\b", text, re.IGNORECASE)
