@@ -92,7 +92,7 @@ def test_a_running_one_has_no_end_yet(page: Client, em: EnterpriseManager) -> No
 def test_sources_name_each_enterprise_manager_and_its_runs(page: Client, em: EnterpriseManager) -> None:
     other = make_enterprise_manager(name="em-south")
     row = make_restore_session(enterprise_manager=em)
-    run = make_run(other, kind="full")
+    run = make_run(other, kind="full", pk=1897)
     make_source(
         row,
         other,
