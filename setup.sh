@@ -52,7 +52,9 @@ if ! .venv/bin/python -c '' 2>/dev/null; then
 fi
 if [ "$(cat ".venv/installed-$level" 2>/dev/null)" != "$(cksum < "$lock")" ]; then
     say "Installing the Python packages of $lock into .venv (once)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --require-hashes -r "$lock" >&2
+    # The lock is whole: nothing is resolved anew. (Debian's pip would take `name[extra]` for the newest `name`, unpinned.)
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --no-deps --require-hashes -r "$lock" >&2
+    .venv/bin/python -m pip check >&2
     cksum < requirements.txt > .venv/installed-run  # the tests' lock holds these as well
     [ "$level" = run ] || cksum < "$lock" > ".venv/installed-$level"
 fi
