@@ -180,6 +180,9 @@ class Report(Looks):
     as_of = models.DateTimeField(null=True)
     file_name = models.CharField(max_length=200, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
+    draft_sha256 = models.CharField(
+        max_length=64, blank=True
+    )  # of the draft's PDF that this final report replaced
     size = models.PositiveIntegerField(default=0)
     pages = models.PositiveSmallIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)

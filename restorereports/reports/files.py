@@ -35,6 +35,15 @@ def frozen_folder(report: Report) -> Path:
     return folder() / str(report)
 
 
+def sync_folder(path: Path) -> None:
+    """What was put into a folder is there after a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def draft_name(report: Report) -> str:
     """Of what this attempt writes beside the places, a file or a folder."""
     return f"{report}.{report.attempts}.{os.getpid()}{DRAFT_SUFFIX}"

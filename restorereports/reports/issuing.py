@@ -52,7 +52,12 @@ def make_final(report: Report, person: User, actor: audit.Actor) -> None:
     with transaction.atomic():
         same = {name: getattr(report, name) for name in ("status", "stage", "error", "data_sha256")}
         if not Report.objects.filter(pk=report.pk, **same).update(
-            status=Report.Status.WAITING, stage=Report.Stage.FINAL, finalised_by=person, attempts=0, error=""
+            status=Report.Status.WAITING,
+            stage=Report.Stage.FINAL,
+            finalised_by=person,
+            draft_sha256=report.sha256,
+            attempts=0,
+            error="",
         ):
             raise NotPossible(_("%s was changed by somebody else just now. Look at it again.") % report)
         details = {"stage": Report.Stage.FINAL.value, "data_sha256": report.data_sha256}
@@ -109,5 +114,7 @@ def issued_facts(report: Report) -> dict[str, Any]:
         "policy": manifest.get("policy"),
         "counts": manifest.get("counts"),
         "supersedes": str(report.supersedes) if report.supersedes else None,
+        "covers": sorted(report.covers.values_list("pk", flat=True)),
+        "covers_managers": sorted(report.covers_managers.values_list("pk", flat=True)),
         **{name: getattr(report, name) for name in _OF_ITS_ROW},
     }

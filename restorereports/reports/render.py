@@ -19,7 +19,7 @@ from restorereports.runlog import log_as
 
 from . import document, register
 from .cross_foot import CrossFootError
-from .files import draft_name, folder, frozen_folder, path_of
+from .files import draft_name, folder, frozen_folder, path_of, sync_folder
 from .freezing import freeze, put_in_place
 from .frozen import Frozen, FrozenChanged, read, sha256_of
 from .issuing import issue
@@ -149,6 +149,7 @@ def _keep(report: Report, taken: Frozen, *, at: datetime) -> int:
                 report.refresh_from_db()
                 _tell(report, at=at)
                 draft.replace(path_of(report))
+                sync_folder(folder())
     finally:
         draft.unlink(missing_ok=True)
     return pages

@@ -87,7 +87,7 @@ def anchors() -> Iterator[Anchor]:
             yield Anchor(NO_LENGTH, "", _("report %d") % key)
             continue
         told = report.manifest.get("register") if isinstance(report.manifest, dict) else None
-        yield _anchor(told, str(report))
+        yield _anchor(told, _name(report))
 
 
 def _anchor(told: Any, where: str) -> Anchor:
@@ -102,10 +102,10 @@ def _check_row(report: Report, evidence: Evidence) -> None:
         entries = list(RegisterEntry.objects.filter(report_id=report.pk).order_by("number"))
         evidence.deleted += any(entry.kind == Kind.DELETED for entry in entries)
         for what in faults_of_row(report, entries):
-            evidence.fault(str(report), what)
+            evidence.fault(_name(report), what)
     except CANNOT_BE_READ:
         evidence.fault(
-            str(report), _("its row or its entries in the register cannot be read: they were changed")
+            _name(report), _("its row or its entries in the register cannot be read: they were changed")
         )
 
 
@@ -119,7 +119,14 @@ def _check_files(report: Report, evidence: Evidence) -> None:
     except CANNOT_BE_READ:
         found = [_("its files cannot be checked: its row was changed")]
     for what in found:
-        evidence.fault(str(report), what)
+        evidence.fault(_name(report), what)
+
+
+def _name(report: Report) -> str:
+    try:
+        return str(report)
+    except CANNOT_BE_READ:
+        return _("report %d") % report.pk
 
 
 def _is_deleted(report: Report) -> bool:

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from restorereports.reports import files
+from tests.factories import make_backup_server
 
 from .issued import final, sql, told
 from .issued import written as written
@@ -85,3 +87,25 @@ def test_a_folder_in_place_of_the_pdf() -> None:
     files.path_of(report).mkdir()
 
     assert_only(report)
+
+
+@pytest.mark.parametrize("column", ["created_at", "as_of", "finalised_at"])
+def test_a_time_that_is_none(column: str) -> None:
+    report, whole = final(), final()
+    no_time = "no time" if connection.vendor == "sqlite" else "infinity"
+
+    sql(f"UPDATE restorereports_report SET {column}=%s WHERE id=%s", no_time, report.pk)
+
+    found = told()
+    assert any(what.startswith((f"report {report.pk}: ", f"{report}: ")) for what in found)
+    assert not any(what.startswith(f"{whole}: ") for what in found)
+
+
+def test_who_may_see_it_is_on_record() -> None:
+    server = make_backup_server()
+    report, whole = final(), final()
+
+    report.covers.add(server)
+
+    assert f"{report}: its row and the register differ: covers" in told()
+    assert not any(what.startswith(f"{whole}: ") for what in told())

@@ -353,3 +353,20 @@ def test_a_match_says_that_the_report_is_held_or_deleted_here(client: Client) ->
     assert "legal hold" in shown_held
     assert f"Match: {gone}" in shown_gone
     assert "the register still vouches for this one" in shown_gone
+
+
+def test_the_draft_of_a_final_report_is_told_to_be_its_draft(client: Client, auditor: User) -> None:
+    report = made()
+    draft = path_of(report).read_bytes()
+    assert client.post(reverse("report-final", args=[report.pk])).status_code == 302
+    render_report(report.pk, as_of=AS_OF)
+    report.refresh_from_db()
+    assert (report.stage, report.status) == (Report.Stage.FINAL, Report.Status.READY)
+
+    of_draft, of_final = verified(client, draft), verified(client, path_of(report).read_bytes())
+
+    assert f"Match: {report}" in of_draft
+    assert "the draft this final report was made from" in of_draft
+    assert 'class="notice warn"' in of_draft
+    assert "the draft this final report was made from" not in of_final
+    assert 'class="notice good"' in of_final

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -84,12 +85,15 @@ def _verify(request: PersonRequest) -> HttpResponse:
     if not isinstance(file, HashedFile):
         context = {"most": MOST_MB, "error": _("Choose a file first.")}
         return render(request, "web/evidence_verify.html", context, status=422)
-    matches = Report.objects.visible_to(request.user).filter(sha256=file.sha256).exclude(sha256="")
-    report = matches.select_related("policy_version__policy", "schedule").order_by("-pk").first()
+    theirs = Report.objects.visible_to(request.user).filter(
+        Q(sha256=file.sha256) | Q(draft_sha256=file.sha256)
+    )
+    report = theirs.select_related("policy_version__policy", "schedule").order_by("-pk").first()
     with transaction.atomic():
         details = {"sha256": file.sha256, "match": str(report or ""), "bytes": file.size}
         audit.record(audit.Action.EVIDENCE_VERIFIED, actor_of(request), of=report, details=details)
-    context = {"most": MOST_MB, "file": file, "match": _told(report, request) if report else None}
+    match = _told(report, request) | {"was_draft": report.sha256 != file.sha256} if report else None
+    context = {"most": MOST_MB, "file": file, "match": match}
     return render(request, "web/evidence_verify.html", context)
 
 
